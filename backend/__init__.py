@@ -1,0 +1,1 @@
+"""The reference receiver of uplinks: verify, store, answer. Imports `protocols` only."""

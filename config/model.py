@@ -1,0 +1,95 @@
+"""The configuration of one gateway, as frozen structs; `config/load.py` reads and judges it.
+
+A file holds `[gateway]`, `[uplink]`, `[buffer]`, and any number of `[[line]]` and `[[meter]]`. Unknown
+keys are refused. Durations are seconds, sizes are bytes, and say so in their names.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+ClockTrust = Literal["kernel", "operator"]
+LineProtocol = Literal["modbus-rtu", "modbus-tcp", "sml"]
+CharacterFormat = Literal["8N1", "8E1", "8O1", "8N2", "7E1"]
+
+
+class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[gateway]`. `clock`: "kernel" believes the wall clock only while the kernel calls it
+    synchronised; "operator" states that this machine's clock is kept right by other means."""
+
+    id: str
+    state_folder: str = "/var/lib/edge-agent"
+    socket: str = "/run/edge-agent/edge-agent.sock"
+    clock: ClockTrust = "kernel"
+
+
+class LineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[line]]`: one physical segment with one master.
+
+    `url` chooses the hardware: `serial:///dev/serial/by-path/...`, `tcp://host:502`, `sim://...`.
+    `baud` and `format` hold for serial lines; None takes the default of the first meter's profile.
+    """
+
+    id: str
+    url: str
+    protocol: LineProtocol
+    baud: int | None = None
+    format: CharacterFormat | None = None
+    reply_timeout_s: float | None = None
+
+
+class MeterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[meter]]`: an installed device. `serial` empty: not known, readings are marked unverified.
+
+    `quantities` empty: all points of the profile. `ratio`: transformer ratio, stated to the backend,
+    never applied to values. `valid_from`: RFC 3339 date-time from which this device is the installed one.
+    """
+
+    id: str
+    line: str
+    profile: str
+    address: int = 1
+    metering_point: str = ""
+    serial: str = ""
+    interval_s: int = 60
+    offset_s: int = 0
+    quantities: tuple[str, ...] = ()
+    ratio: tuple[int, int] = (1, 1)
+    valid_from: str = ""
+
+
+class UplinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[uplink]`. Paths are relative to the configuration file's folder. `backend_key`: PEM public key
+    with which the backend signs receipts. `free_on`: what frees a sealed message."""
+
+    url: str
+    ca: str
+    certificate: str
+    key: str
+    backend_key: str
+    topic_up: str = "edge/v1/{gateway}/up"
+    topic_down: str = "edge/v1/{gateway}/down"
+    mqtt_version: Literal["5", "3.1.1"] = "5"
+    keepalive_s: int = 1200
+    batch_interval_s: int = 900
+    spread: bool = True
+    free_on: Literal["receipt", "puback"] = "receipt"
+
+
+class BufferConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[buffer]`. `size_bytes_max` bounds journal, outbox and side files together."""
+
+    size_bytes_max: int = 256 * 1024 * 1024
+    flush_interval_s: float = 10.0
+
+
+class GatewayFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    gateway: GatewayConfig
+    uplink: UplinkConfig
+    lines: tuple[LineConfig, ...] = msgspec.field(default=(), name="line")
+    meters: tuple[MeterConfig, ...] = msgspec.field(default=(), name="meter")
+    buffer: BufferConfig = BufferConfig()

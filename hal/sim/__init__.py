@@ -1,0 +1,1 @@
+"""The simulated world: meters, lines, clock, storage. Seeded, and as strict as the real thing."""
