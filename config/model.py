@@ -41,7 +41,7 @@ class LineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class MeterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[meter]]`: an installed device. `serial` empty: not known, readings are marked unverified.
+    """`[[meter]]`: an installed device. `serial` empty: not known, nothing is compared.
 
     `quantities` empty: all points of the profile. `ratio`: transformer ratio, stated to the backend,
     never applied to values. `valid_from`: RFC 3339 date-time from which this device is the installed one.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from protocols.value import NullCause, Quality, Scaled
 
@@ -27,3 +28,13 @@ class Reading(NamedTuple):
     @property
     def null_cause(self) -> NullCause | None:
         return NullCause(self.remark) if self.value is None else None
+
+
+class Sink(Protocol):
+    """Where readings go."""
+
+    def record(self, readings: Sequence[Reading]) -> None:
+        """Take readings; never waits."""
+
+    def pass_over(self, count: int, after_ms: int, before_ms: int) -> None:
+        """So many slots passed between these times that they cannot be told one by one: they become a gap."""

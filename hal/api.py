@@ -7,6 +7,7 @@ system gave.
 
 from __future__ import annotations
 
+import sqlite3
 from typing import NamedTuple, Protocol
 
 
@@ -105,5 +106,11 @@ class Storage(Protocol):
     def remove(self, name: str) -> None:
         """Remove, durably; absent is fine."""
 
-    def size_bytes(self) -> int:
-        """What the files of the folder take."""
+    def size_bytes(self, name: str | None = None) -> int:
+        """What the files of the folder take on the disk, or this one file."""
+
+    def database(self, name: str) -> sqlite3.Connection:
+        """An SQLite database in the folder, created where it is missing, in autocommit mode.
+
+        Raises OSError or sqlite3.Error. The caller begins and commits transactions by statements.
+        """

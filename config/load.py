@@ -1,0 +1,429 @@
+"""Reads the file of one gateway and judges it: all problems at once, or a gateway that can run.
+
+What is checked here is what can be known without touching hardware or network: a port that is missing
+or a broker that does not answer is an operating condition, not a mistake in the file. Files that the
+uplink needs are looked at, because an agent that cannot sign in is of no use to anybody.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from config.catalogue import METERS_FOLDER, load_profile, profile_names
+from config.model import CharacterFormat, GatewayFile, LineConfig, MeterConfig
+from config.problems import ConfigError, Judge, Problem, choices, format_problems, names_of, suggestion
+from config.profile import DeviceProfile
+
+__all__ = ["ConfigError", "Gateway", "Line", "Problem", "format_problems", "load_gateway", "parse_time_ms"]
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+ID_RIGHT = "1 to 64 letters a-z, digits, dots, dashes and underscores, beginning with a letter or digit"
+SCHEMES = {
+    "modbus-rtu": ("serial", "rfc2217", "tcp", "sim"),
+    "modbus-tcp": ("tcp", "sim"),
+    "sml": ("serial", "rfc2217", "tcp", "sim"),
+}
+BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+ADDRESSES = {
+    "modbus-rtu": (1, 247),
+    "modbus-tcp": (0, 255),
+}  # serial line V1.02, 2.2; TCP guide V1.0b, 4.4.1.2
+INTERVAL_S_MAX = 86_400
+REPLY_TIMEOUT_S_MAX = 60.0
+FLUSH_INTERVAL_S_MIN = 0.1
+SIZE_BYTES_MIN = 1024 * 1024
+KEEPALIVE_S_MAX = 65_535  # MQTT 5, 3.1.2.10: two bytes
+TOPIC_BYTES_MAX = 200
+SOCKET_PATH_BYTES_MAX = 107  # sockaddr_un, sun_path
+PEM_SIZE_BYTES_MAX = 64 * 1024
+OTHERS_MODE = 0o007
+
+
+class Line(NamedTuple):
+    """A line with what its meters' profiles add: no setting is open any more.
+
+    `meters` are places in `Gateway.file.meters`. `gap_s`: the longest silence that one of its meters
+    wants before a request, on top of what the protocol asks.
+    """
+
+    config: LineConfig
+    meters: tuple[int, ...]
+    baud: int
+    format: CharacterFormat
+    reply_timeout_s: float
+    gap_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway's file that was judged good. Paths are absolute; profiles are those that meters use."""
+
+    file: GatewayFile
+    folder: Path
+    profiles: dict[str, DeviceProfile]
+    lines: tuple[Line, ...]
+    state_folder: Path
+    socket: Path
+    ca: Path
+    certificate: Path
+    key: Path
+    backend_key: Path
+
+    def profile_of(self, meter: MeterConfig) -> DeviceProfile:
+        """The device profile of a meter of this gateway."""
+        return self.profiles[meter.profile]
+
+
+def load_gateway(path: Path) -> Gateway:
+    """The gateway that `path` describes; ConfigError with every problem of it and of its profiles."""
+    path = path.absolute()
+    judge = Judge(str(path))
+    data = judge.read_toml(path)
+    if data is None:
+        raise ConfigError(judge.problems)
+    file = judge.table(GatewayFile, data)
+    wheres = [f"[[meter]] {name}" for name in names_of([{"id": meter.id} for meter in file.meters])]
+    profiles, broken = _load_profiles(judge, file, wheres)
+    _judge_gateway(judge, file, path.parent)
+    _judge_uplink(judge, file, path.parent)
+    _judge_buffer(judge, file)
+    _judge_lines(judge, file, profiles)
+    for where, meter in zip(wheres, file.meters, strict=True):
+        _judge_meter(judge, where, meter, file, profiles)
+    _judge_twice(judge, wheres, "id", [meter.id for meter in file.meters], "an id that no other meter has")
+    _judge_addresses(judge, file, wheres)
+    if judge.problems or broken:
+        raise ConfigError([*_in_file_order(judge.problems, file), *broken])
+    return _gateway(file, path.parent, profiles)
+
+
+def parse_time_ms(text: str) -> int | None:
+    """RFC 3339 date-time as UTC in ms since 1970, None for ""; ValueError without an offset to UTC."""
+    if not text:
+        return None
+    time = dt.datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text} names no offset to UTC")
+    return round((time - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) / dt.timedelta(milliseconds=1))
+
+
+def _in_file_order(problems: Sequence[Problem], file: GatewayFile) -> list[Problem]:
+    """The problems by section, then by table: what belongs together is told together."""
+    lines = names_of([{"id": line.id} for line in file.lines])
+    meters = names_of([{"id": meter.id} for meter in file.meters])
+    sections = ["[gateway]", "[uplink]", "[buffer]"]
+    sections += [f"[[line]] {name}" for name in lines] + [f"[[meter]] {name}" for name in meters]
+
+    def place(problem: Problem) -> int:
+        inside = [n for n, head in enumerate(sections) if f"{problem.key} ".startswith(f"{head} ")]
+        return max(inside, key=lambda n: len(sections[n]), default=-1)
+
+    return sorted(problems, key=place)
+
+
+def _gateway(file: GatewayFile, folder: Path, profiles: dict[str, DeviceProfile]) -> Gateway:
+    uplink = file.uplink
+    return Gateway(
+        file=file,
+        folder=folder,
+        profiles=profiles,
+        lines=tuple(_line(line, file, profiles) for line in file.lines),
+        state_folder=folder / file.gateway.state_folder,
+        socket=folder / file.gateway.socket,
+        ca=folder / uplink.ca,
+        certificate=folder / uplink.certificate,
+        key=folder / uplink.key,
+        backend_key=folder / uplink.backend_key,
+    )
+
+
+def _line(line: LineConfig, file: GatewayFile, profiles: dict[str, DeviceProfile]) -> Line:
+    """The line with its open settings taken from its meters' profiles."""
+    places = tuple(place for place, meter in enumerate(file.meters) if meter.line == line.id)
+    used = [profiles[file.meters[place].profile] for place in places] or [_NO_METERS]
+    return Line(
+        config=line,
+        meters=places,
+        baud=line.baud or used[0].link.baud,
+        format=line.format or used[0].link.format,
+        reply_timeout_s=line.reply_timeout_s or max(profile.limits.reply_timeout_s for profile in used),
+        gap_s=max(profile.limits.gap_s for profile in used),
+    )
+
+
+_NO_METERS = DeviceProfile(name="", maker="", products=(), medium="none", protocol="modbus", evidence={})
+
+
+def _load_profiles(
+    judge: Judge, file: GatewayFile, wheres: Sequence[str]
+) -> tuple[dict[str, DeviceProfile], list[Problem]]:
+    """The profiles that meters name, and the problems within those."""
+    known = profile_names()
+    profiles: dict[str, DeviceProfile] = {}
+    broken: list[Problem] = []
+    for name in dict.fromkeys(meter.profile for meter in file.meters):
+        if name not in known:
+            for where, meter in zip(wheres, file.meters, strict=True):
+                if meter.profile == name:
+                    right = f"a profile of the catalogue: {choices(known)}{suggestion(name, known)}"
+                    judge.say(f"{where} profile", name, right)
+            continue
+        try:
+            profiles[name] = load_profile(METERS_FOLDER / f"{name}.toml")
+        except ConfigError as error:
+            broken += error.problems
+    return profiles, broken
+
+
+def _judge_gateway(judge: Judge, file: GatewayFile, folder: Path) -> None:
+    gateway = file.gateway
+    _judge_id(judge, "[gateway] id", gateway.id)
+    if not gateway.state_folder:
+        judge.say("[gateway] state_folder", gateway.state_folder, 'a folder, as "/var/lib/edge-agent"')
+    socket = str(folder / gateway.socket)
+    if not gateway.socket or len(socket.encode()) > SOCKET_PATH_BYTES_MAX:
+        right = f"a path of at most {SOCKET_PATH_BYTES_MAX} bytes; Linux takes no longer one ({socket})"
+        judge.say("[gateway] socket", gateway.socket, right)
+
+
+def _judge_uplink(judge: Judge, file: GatewayFile, folder: Path) -> None:
+    uplink = file.uplink
+    parts = _judge_uplink_url(judge, uplink.url)
+    if parts is not None and parts.scheme == "mqtts":
+        _judge_pem(judge, "[uplink] ca", folder, uplink.ca, "CERTIFICATE")
+        _judge_pem(judge, "[uplink] certificate", folder, uplink.certificate, "CERTIFICATE")
+        _judge_pem(judge, "[uplink] key", folder, uplink.key, "PRIVATE KEY")
+        _judge_secret(judge, "[uplink] key", folder, uplink.key)
+    if uplink.free_on == "receipt" or uplink.backend_key:
+        _judge_pem(judge, "[uplink] backend_key", folder, uplink.backend_key, "PUBLIC KEY")
+    _judge_topic(judge, "[uplink] topic_up", uplink.topic_up)
+    _judge_topic(judge, "[uplink] topic_down", uplink.topic_down)
+    if uplink.topic_up == uplink.topic_down:
+        judge.say("[uplink] topic_down", uplink.topic_down, "another topic than topic_up")
+    _judge_range(judge, "[uplink] keepalive_s", uplink.keepalive_s, 5, KEEPALIVE_S_MAX)
+    _judge_range(judge, "[uplink] batch_interval_s", uplink.batch_interval_s, 1, INTERVAL_S_MAX)
+
+
+def _judge_uplink_url(judge: Judge, url: str) -> SplitResult | None:
+    """mqtts:// anywhere, mqtt:// to this machine only, and neither with a password in it."""
+    right = 'mqtts://HOST or mqtts://HOST:PORT, as "mqtts://broker.example:8883"'
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+        judge.say("[uplink] url", url, right)
+    elif parts.path not in ("", "/") or parts.query or parts.fragment or parts.username or parts.password:
+        judge.say("[uplink] url", url, f"{right}; nothing else, the certificate says who signs in")
+    elif parts.scheme == "mqtt" and not _is_loopback(parts.hostname):
+        judge.say(
+            "[uplink] url", url, f"mqtts://{parts.hostname}: unencrypted only to 127.0.0.1, ::1 or localhost"
+        )
+    else:
+        return parts
+    return None
+
+
+def _judge_buffer(judge: Judge, file: GatewayFile) -> None:
+    buffer = file.buffer
+    if buffer.size_bytes_max < SIZE_BYTES_MIN:
+        judge.say("[buffer] size_bytes_max", buffer.size_bytes_max, f"at least {SIZE_BYTES_MIN} (bytes)")
+    batch_s = file.uplink.batch_interval_s
+    if judge.is_bad("[uplink] batch_interval_s"):
+        return
+    if not FLUSH_INTERVAL_S_MIN <= buffer.flush_interval_s < batch_s:
+        right = (
+            f"{FLUSH_INTERVAL_S_MIN} or more, and less than [uplink] batch_interval_s = {batch_s} (seconds)"
+        )
+        judge.say("[buffer] flush_interval_s", buffer.flush_interval_s, right)
+
+
+def _judge_lines(judge: Judge, file: GatewayFile, profiles: dict[str, DeviceProfile]) -> None:
+    wheres = [f"[[line]] {name}" for name in names_of([{"id": line.id} for line in file.lines])]
+    _judge_twice(judge, wheres, "id", [line.id for line in file.lines], "an id that no other line has")
+    _judge_twice(
+        judge, wheres, "url", [line.url for line in file.lines], "a port of its own; one line has one master"
+    )
+    for where, line in zip(wheres, file.lines, strict=True):
+        _judge_id(judge, f"{where} id", line.id)
+        _judge_line_url(judge, where, line)
+        if line.baud is not None and line.baud not in BAUDS:
+            judge.say(f"{where} baud", line.baud, "one of " + ", ".join(map(str, BAUDS)))
+        if line.reply_timeout_s is not None and not 0 < line.reply_timeout_s <= REPLY_TIMEOUT_S_MAX:
+            right = f"more than 0, at most {REPLY_TIMEOUT_S_MAX:g} (seconds)"
+            judge.say(f"{where} reply_timeout_s", line.reply_timeout_s, right)
+        meters = [meter for meter in file.meters if meter.line == line.id and line.id]
+        if line.protocol == "sml" and len(meters) > 1 and not judge.is_bad(f"{where} protocol"):
+            right = f"one meter on this line, because it pushes; now {choices(meter.id for meter in meters)}"
+            judge.say(where, None, right)
+        if line.protocol != "modbus-tcp":
+            _judge_link(judge, where, line, [profiles[m.profile] for m in meters if m.profile in profiles])
+
+
+def _judge_line_url(judge: Judge, where: str, line: LineConfig) -> None:
+    allowed = SCHEMES[line.protocol]
+    parts = _split(line.url)
+    if parts is None or parts.scheme not in allowed:
+        schemes = ", ".join(f"{scheme}://" for scheme in allowed)
+        judge.say(f"{where} url", line.url, f"a URL that begins with one of {schemes} for {line.protocol}")
+    elif parts.scheme == "serial" and (parts.netloc or not parts.path.startswith("/")):
+        judge.say(
+            f"{where} url", line.url, "serial:// and an absolute path, as serial:///dev/serial/by-path/..."
+        )
+    elif parts.scheme in ("tcp", "rfc2217") and (not parts.hostname or not parts.port):
+        judge.say(
+            f"{where} url", line.url, f"{parts.scheme}://HOST:PORT, as {parts.scheme}://192.168.1.20:502"
+        )
+
+
+def _judge_link(judge: Judge, where: str, line: LineConfig, profiles: Sequence[DeviceProfile]) -> None:
+    """What the line leaves open comes from the profiles, if those agree."""
+    bauds = {profile.name: str(profile.link.baud) for profile in profiles}
+    formats = {profile.name: profile.link.format for profile in profiles}
+    for key, given, factory in (("baud", line.baud, bauds), ("format", line.format, formats)):
+        if given is None and len(set(factory.values())) > 1:
+            settings = ", ".join(f"{name} {setting}" for name, setting in factory.items())
+            judge.say(
+                f"{where} {key}", None, f"stated here: the meters' factory settings differ ({settings})"
+            )
+
+
+def _judge_meter(
+    judge: Judge, where: str, meter: MeterConfig, file: GatewayFile, profiles: dict[str, DeviceProfile]
+) -> None:
+    _judge_id(judge, f"{where} id", meter.id)
+    lines = {line.id: line for line in file.lines}
+    line = lines.get(meter.line)
+    if line is None:
+        judge.say(
+            f"{where} line",
+            meter.line,
+            f"the id of a [[line]]: {choices(lines)}{suggestion(meter.line, lines)}",
+        )
+    profile = profiles.get(meter.profile)
+    if profile is not None:
+        _judge_quantities(judge, where, meter, profile)
+    if line is not None and not judge.is_bad(f'[[line]] "{line.id}" protocol'):
+        _judge_on_line(judge, where, meter, line, profile)
+    _judge_range(judge, f"{where} interval_s", meter.interval_s, 1, INTERVAL_S_MAX)
+    if not judge.is_bad(f"{where} interval_s"):
+        _judge_range(judge, f"{where} offset_s", meter.offset_s, 0, meter.interval_s - 1)
+    if min(meter.ratio) < 1:
+        judge.say(
+            f"{where} ratio",
+            list(meter.ratio),
+            "two whole numbers from 1, as [100, 5]; [1, 1] without transformer",
+        )
+    _judge_time(judge, f"{where} valid_from", meter.valid_from)
+
+
+def _judge_on_line(
+    judge: Judge, where: str, meter: MeterConfig, line: LineConfig, profile: DeviceProfile | None
+) -> None:
+    if profile is not None and profile.protocol != line.protocol.partition("-")[0]:
+        right = (
+            f"a profile for {line.protocol}, as line {line.id} has; {profile.name} is for {profile.protocol}"
+        )
+        judge.say(f"{where} profile", meter.profile, right)
+    if line.protocol in ADDRESSES:
+        _judge_range(judge, f"{where} address", meter.address, *ADDRESSES[line.protocol])
+
+
+def _judge_quantities(judge: Judge, where: str, meter: MeterConfig, profile: DeviceProfile) -> None:
+    offered = [entry.quantity for entry in profile.points] + [entry.quantity for entry in profile.objects]
+    for number, name in enumerate(meter.quantities):
+        key = f"{where} quantities"
+        if name not in offered:
+            right = f"what {profile.name} offers: {choices(offered)}{suggestion(name, offered)}"
+            judge.problems.append(Problem(judge.file, key, f'"{name}"', right))
+        elif name in meter.quantities[:number]:
+            judge.problems.append(Problem(judge.file, key, f'"{name}"', "each quantity once"))
+
+
+def _judge_addresses(judge: Judge, file: GatewayFile, wheres: Sequence[str]) -> None:
+    """On a bus, two devices with one address answer at once."""
+    buses = {line.id for line in file.lines if line.protocol == "modbus-rtu"}
+    taken: dict[tuple[str, int], str] = {}
+    for where, meter in zip(wheres, file.meters, strict=True):
+        if meter.line not in buses or judge.is_bad(f"{where} address") or judge.is_bad(f"{where} line"):
+            continue
+        other = taken.setdefault((meter.line, meter.address), where)
+        if other != where:
+            right = f"an address of its own on line {meter.line}; {other} has this one"
+            judge.say(f"{where} address", meter.address, right)
+
+
+def _judge_twice(judge: Judge, wheres: Sequence[str], key: str, values: Sequence[str], right: str) -> None:
+    for place, value in enumerate(values):
+        if value and value in values[:place]:
+            judge.say(f"{wheres[place]} {key}", value, right)
+
+
+def _judge_id(judge: Judge, key: str, value: str) -> None:
+    if not ID_PATTERN.fullmatch(value):
+        judge.say(key, value, ID_RIGHT)
+
+
+def _judge_range(judge: Judge, key: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        unit = " (seconds)" if key.endswith("_s") else ""
+        judge.say(key, value, f"{least} to {most}{unit}")
+
+
+def _judge_time(judge: Judge, key: str, text: str) -> None:
+    try:
+        parse_time_ms(text)
+    except ValueError:
+        judge.say(key, text, 'a time with its offset to UTC, as "2025-03-01T09:30:00+01:00"')
+
+
+def _judge_topic(judge: Judge, key: str, topic: str) -> None:
+    rest = topic.replace("{gateway}", "")
+    if (
+        rest == topic
+        or set(rest) & set("+#{}\0")
+        or topic.startswith("$")
+        or len(topic.encode()) > TOPIC_BYTES_MAX
+    ):
+        right = 'a topic with {gateway} in it and without + # $, as "edge/v1/{gateway}/up"'
+        judge.say(key, topic, right)
+
+
+def _judge_pem(judge: Judge, key: str, folder: Path, name: str, content: str) -> None:
+    """The file is there, can be read, and is what it should be."""
+    path = folder / name
+    try:
+        with path.open("rb") as file:
+            text = file.read(PEM_SIZE_BYTES_MAX)
+    except OSError as error:
+        judge.say(key, name, f"a file that can be read; {path}: {error.strerror}")
+        return
+    if not re.search(rb"-----BEGIN [A-Z ]*" + content.encode() + b"-----", text):
+        judge.say(key, name, f"a PEM file with BEGIN {content} in it; {path} holds something else")
+
+
+def _judge_secret(judge: Judge, key: str, folder: Path, name: str) -> None:
+    path = folder / name
+    if not judge.is_bad(key) and path.stat().st_mode & OTHERS_MODE:
+        judge.say(key, name, f"a file that only the agent may read: chmod 600 {path}")
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL, or None where it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # judged only when asked for
+    except ValueError:
+        return None
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

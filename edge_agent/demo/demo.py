@@ -1,0 +1,91 @@
+"""The demo itself: let the world run, cut the link, let the backlog drain, judge."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import tempfile
+from pathlib import Path
+
+from edge_agent.demo.judge import Summary, count_held, count_sealed, judge, read_export
+from edge_agent.demo.relay import Relay
+from edge_agent.demo.screen import show
+from edge_agent.demo.world import World, backend, open_world, receiver_status, terminate
+from edge_agent.healthcheck import ask_status
+
+SETTLE_TIMEOUT_S = 20.0
+CUT_EVERY_S = 60.0
+CUT_FOR_S = 15.0
+
+
+async def run_demo(*, seconds: int, as_json: bool, folder: Path | None) -> int:
+    """Run for `seconds` (0: until Ctrl-C) and print the summary; exit code 0 when nothing is missing."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with contextlib.ExitStack() as stack:
+        place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-demo-")))
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with open_world(place.resolve()) as world:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(cut_link(world.relay, seconds))]
+                if not as_json:
+                    tasks.append(group.create_task(show(world)))
+                await _wait(stop, seconds)
+                for task in tasks:
+                    task.cancel()
+            summary = await finish(world)
+    if as_json:
+        print(json.dumps(summary.as_dict()))
+    else:
+        print(summary.as_text())
+    return 0 if summary.good else 1
+
+
+async def cut_link(relay: Relay, seconds: int) -> None:
+    """Cut the link for a while: once in a run of known length, every minute otherwise."""
+    up_s, down_s = (0.35 * seconds, 0.25 * seconds) if seconds else (CUT_EVERY_S - CUT_FOR_S, CUT_FOR_S)
+    while True:
+        await asyncio.sleep(up_s)
+        relay.cut()
+        await asyncio.sleep(down_s)
+        relay.heal()
+        if seconds:
+            return
+
+
+async def finish(world: World) -> Summary:
+    """Heal the link, stop the agent in an orderly way, wait for the receiver, and judge."""
+    world.relay.heal()
+    await asyncio.wait_for(_wait_connected(world), SETTLE_TIMEOUT_S)
+    await terminate(world.agent)
+    await _wait_received(world)
+    await terminate(world.receiver)
+    export = await backend(world.folder, "export", "--store", str(world.store), "--json")
+    status = await receiver_status(world)
+    return judge(world.folder, read_export(export), status, world.relay.bytes_on_wire, world.relay.cuts)
+
+
+async def _wait_connected(world: World) -> None:
+    while world.agent.returncode is None:
+        with contextlib.suppress(OSError, TimeoutError, ValueError):
+            if (await ask_status(world.socket))["link"]["connected"]:
+                return
+        await asyncio.sleep(0.1)
+
+
+async def _wait_received(world: World) -> None:
+    """Return when the receiver holds every message of the outbox, or too much time has passed."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SETTLE_TIMEOUT_S):
+            while count_held(await receiver_status(world)) < count_sealed(world.folder):
+                await asyncio.sleep(0.2)
+
+
+async def _wait(stop: asyncio.Event, seconds: int) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds or None):
+            await stop.wait()

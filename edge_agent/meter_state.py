@@ -1,0 +1,75 @@
+"""What is known of a meter at present: when it last answered, and whether it is the right one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from config.model import MeterConfig
+from config.profile import DeviceProfile
+from edge_agent.faults import FaultCode, Faults
+from edge_agent.poll_plan import DueRead, PlannedMeter
+from edge_agent.readers import same_serial
+from edge_agent.reading import Reading, Sink
+from edge_agent.reports import Identity
+
+SILENT_ROUNDS_MIN = 2
+
+
+@dataclass(slots=True)
+class MeterState:
+    """What is known of a meter at present. Times are boot-axis ms, None: never."""
+
+    config: MeterConfig
+    profile: DeviceProfile
+    identity: Identity
+    serial_read: str = ""
+    last_good_ms: int | None = None
+    silent_since_ms: int | None = None
+    failed_rounds: int = 0
+    last_error: str = ""
+    last_readings: dict[int, Reading] = field(default_factory=dict)
+
+    def note_good(self, now_ms: int) -> None:
+        """The meter answered."""
+        self.last_good_ms = now_ms
+        self.silent_since_ms = None
+        self.failed_rounds = 0
+        self.last_error = ""
+
+    def note_failure(self, now_ms: int, text: str) -> None:
+        """A round brought nothing."""
+        if self.silent_since_ms is None:
+            self.silent_since_ms = now_ms
+        self.failed_rounds += 1
+        self.last_error = text
+
+    def pass_over(self, due: DueRead, series: int, sink: Sink) -> None:
+        """Have the slots that are too many to be told one by one accounted for."""
+        if due.missed_more:
+            before_ms = due.missed[0] if due.missed else due.due_ms
+            after_ms = before_ms - (due.missed_more + 1) * self.planned.interval_ms
+            sink.pass_over(due.missed_more * series, after_ms, before_ms)
+
+    @property
+    def planned(self) -> PlannedMeter:
+        """Its schedule."""
+        return PlannedMeter(interval_ms=self.config.interval_s * 1000, offset_ms=self.config.offset_s * 1000)
+
+
+def initial_identity(config: MeterConfig) -> Identity:
+    """What is known of a meter before it was asked for its serial number."""
+    return "configured" if config.serial else "unconfigured"
+
+
+def judge_serial(state: MeterState, faults: Faults) -> None:
+    """Compare what the device says with what is configured; nothing of a foreign device counts."""
+    expected = state.config.serial
+    if not expected:
+        state.identity = "unconfigured"
+    elif same_serial(expected, state.serial_read):
+        state.identity = "verified"
+        faults.clear(state.config.id, (FaultCode.METER_WRONG_SERIAL,))
+    else:
+        state.identity = "mismatch"
+        text = f"configured {expected}, the device says {state.serial_read}"
+        faults.raise_(FaultCode.METER_WRONG_SERIAL, state.config.id, text)

@@ -1,0 +1,209 @@
+"""The worker of a polled line: asks its meters when they are due.
+
+Rules:
+- Each slot that was due yields one reading for each series: a value, or a null with its cause.
+- A meter that does not answer costs its line one timeout a round; the rest of its round is null.
+- Nothing counts before the serial number was compared, where one is configured and can be read.
+- While the port is gone, slots go by as nulls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from config.load import Line
+from edge_agent.clock import BootClock
+from edge_agent.faults import FaultCode, Faults
+from edge_agent.line import LineCorrupt, LineTimeout
+from edge_agent.line_port import LinePort
+from edge_agent.meter_state import SILENT_ROUNDS_MIN, MeterState, initial_identity, judge_serial
+from edge_agent.poll_plan import DueRead, PollPlan, RegisterBlock
+from edge_agent.readers import ModbusReader
+from edge_agent.reading import Reading, Sink
+from hal.api import PortError
+from protocols.errors import DeviceError
+from protocols.modbus.pdu import ReadRequest
+from protocols.modbus.rtu import RtuExchange, silence_s
+from protocols.modbus.tcp import TcpExchange
+from protocols.value import NullCause
+
+SLEEP_S_MAX = 5.0
+
+_FUNCTIONS = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
+
+
+class PollWorker:
+    """A Modbus line: asks each meter for each block of registers when it is due."""
+
+    def __init__(
+        self,
+        line: Line,
+        meters: Sequence[tuple[MeterState, ModbusReader]],
+        port: LinePort,
+        clock: BootClock,
+        sink: Sink,
+        faults: Faults,
+    ) -> None:
+        self.line = line
+        self.config = line.config
+        self.port = port
+        self._meters = meters
+        self._clock = clock
+        self._sink = sink
+        self._faults = faults
+        self._bus = asyncio.Lock()
+        self._transaction = 0
+        self._turned = asyncio.Event()
+        self._plan: PollPlan | None = None
+
+    @property
+    def meters(self) -> list[MeterState]:
+        """The meters of this line."""
+        return [state for state, _ in self._meters]
+
+    def replan(self) -> None:
+        """The wall clock stepped: slots lie elsewhere on the boot axis from now on."""
+        if self._plan is not None:
+            self._plan.realign(self._clock.alignment_ms(), self._clock.boot_ms())
+            self._turned.set()
+
+    async def wait_idle(self) -> None:
+        """Return between two rounds, and let no other begin: the line is about to be closed."""
+        await self._bus.acquire()
+
+    async def run(self) -> None:
+        """Read what is due, for ever."""
+        await self.port.wait_tried()
+        self._plan = PollPlan(
+            [state.planned for state in self.meters], self._clock.alignment_ms(), self._clock.boot_ms()
+        )
+        while True:
+            await self._wait_until(self._plan.next_due_ms())
+            for due in self._plan.pop_due(self._clock.boot_ms()):
+                async with self._bus:
+                    await self._read_due(due)
+
+    async def read_now(self, meter: str) -> list[Reading]:
+        """Ask a meter at once, outside of the schedule; what it says is not recorded.
+
+        Raises LineTimeout, LineCorrupt, DeviceError or PortError.
+        """
+        state, reader = next(pair for pair in self._meters if pair[0].config.id == meter)
+        async with self._bus:
+            now = self._clock.boot_ms()
+            if self.port.driver is None:
+                raise PortError("port.gone", self.port.last_error or f"line {self.config.id} is not open")
+            await self._check_identity(state, reader)
+            readings: list[Reading] = []
+            for block in reader.blocks:
+                data = await self._exchange(state, block)
+                readings += reader.decode(block, data, now, self._clock.boot_ms())
+            return readings
+
+    async def _wait_until(self, due_ms: int) -> None:
+        """Sleep to the slot; the event loop's clock waits, the boot axis decides."""
+        self._turned.clear()
+        while (rest_ms := due_ms - self._clock.boot_ms()) > 0 and not self._turned.is_set():
+            try:
+                async with asyncio.timeout(min(rest_ms / 1000, SLEEP_S_MAX)):
+                    await self._turned.wait()
+            except TimeoutError:
+                continue
+
+    async def _read_due(self, due: DueRead) -> None:
+        state, reader = self._meters[due.meter]
+        state.pass_over(due, len(reader.series), self._sink)
+        for slot_ms in due.missed:
+            self._sink.record(reader.nulls(slot_ms, self._clock.boot_ms(), NullCause.LINE_BUSY))
+        self._note_overrun(state, due)
+        readings = await self._read_meter(state, reader, due.due_ms)
+        state.last_readings.update({reading.series: reading for reading in readings})
+        self._sink.record(readings)
+
+    def _note_overrun(self, state: MeterState, due: DueRead) -> None:
+        if due.missed:
+            slots = len(due.missed) + due.missed_more
+            text = f"{state.config.id}: {slots} slots passed before the line was free; lengthen interval_s"
+            self._faults.raise_(FaultCode.LINE_OVERRUN, self.config.id, text)
+        else:
+            self._faults.clear(self.config.id, (FaultCode.LINE_OVERRUN,))
+
+    async def _read_meter(self, state: MeterState, reader: ModbusReader, due_ms: int) -> list[Reading]:
+        """One round of one meter: all blocks, up to the first that shows it absent."""
+        readings: list[Reading] = []
+        blocks = list(reader.blocks)
+        try:
+            await self._check_identity(state, reader)
+            if state.identity == "mismatch":
+                return reader.nulls(due_ms, self._clock.boot_ms(), NullCause.WRONG_DEVICE)
+            while blocks:
+                readings += await self._read_block(state, reader, blocks[0], due_ms)
+                blocks.pop(0)
+        except (LineTimeout, LineCorrupt, PortError) as error:
+            cause = self._note_absent(state, error)
+            return readings + reader.nulls(due_ms, self._clock.boot_ms(), cause, blocks)
+        if any(reading.value is not None for reading in readings):
+            state.note_good(self._clock.boot_ms())
+            self._faults.clear(state.config.id, (FaultCode.METER_SILENT, FaultCode.METER_CORRUPT))
+        return readings
+
+    async def _read_block(
+        self, state: MeterState, reader: ModbusReader, block: RegisterBlock, due_ms: int
+    ) -> list[Reading]:
+        try:
+            data = await self._exchange(state, block)
+        except DeviceError as error:
+            self._faults.raise_(FaultCode.METER_REFUSES, state.config.id, f"{_place(block)}: {error.text}")
+            return reader.nulls(due_ms, self._clock.boot_ms(), NullCause.REFUSED, [block])
+        return reader.decode(block, data, due_ms, self._clock.boot_ms())
+
+    async def _check_identity(self, state: MeterState, reader: ModbusReader) -> None:
+        if state.identity in ("verified", "unverifiable", "unconfigured"):
+            return
+        if reader.identity_block is None:
+            state.identity = "unverifiable"
+            return
+        try:
+            data = await self._exchange(state, reader.identity_block)
+        except DeviceError as error:
+            state.identity = "unverifiable"
+            state.last_error = f"serial number: {error.text}"
+            return
+        state.serial_read = reader.decode_serial(data)
+        judge_serial(state, self._faults)
+
+    async def _exchange(self, state: MeterState, block: RegisterBlock) -> bytes:
+        driver = self.port.driver
+        if driver is None:
+            raise PortError("port.gone", self.port.last_error or f"line {self.config.id} is not open")
+        read = ReadRequest(_FUNCTIONS[block.table], block.address, block.count)
+        timeout_s = self.config.reply_timeout_s or state.profile.limits.reply_timeout_s
+        if self.config.protocol == "modbus-tcp":
+            self._transaction = (self._transaction + 1) % 0x10000
+            return await driver.exchange(
+                TcpExchange(state.config.address, read, self._transaction), timeout_s
+            )
+        return await driver.exchange(RtuExchange(state.config.address, read), timeout_s)
+
+    def _note_absent(self, state: MeterState, error: LineTimeout | LineCorrupt | PortError) -> NullCause:
+        """Book a failed round and say which null it makes."""
+        if isinstance(error, PortError):
+            self.port.lose(error)
+            return NullCause.PORT_GONE
+        state.note_failure(self._clock.boot_ms(), str(error))
+        state.identity = initial_identity(state.config)  # whoever answers next may be another device
+        silent = isinstance(error, LineTimeout)
+        if state.failed_rounds >= SILENT_ROUNDS_MIN:
+            code = FaultCode.METER_SILENT if silent else FaultCode.METER_CORRUPT
+            self._faults.raise_(code, state.config.id, f"{state.failed_rounds} rounds: {error}")
+        return NullCause.SILENT if silent else NullCause.CORRUPT
+
+
+def line_silence_s(line: Line) -> float:
+    """The silence before a request: what the standard asks, or more where a device of the line wants more."""
+    return max(silence_s(line.baud, line.format), line.gap_s) if line.config.protocol == "modbus-rtu" else 0.0
+
+
+def _place(block: RegisterBlock) -> str:
+    return f"{block.table} registers {block.address} to {block.address + block.count - 1}"

@@ -1,0 +1,152 @@
+"""The worker of a line whose only meter pushes: a slot opens when it is due, the first telegram fills it.
+
+A slot that no telegram filled closes as a null when the next one opens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from config.load import Line
+from edge_agent.clock import BootClock
+from edge_agent.faults import FaultCode, Faults
+from edge_agent.line import LineTimeout
+from edge_agent.line_port import LinePort
+from edge_agent.meter_state import SILENT_ROUNDS_MIN, MeterState, judge_serial
+from edge_agent.poll_plan import DueRead, PollPlan
+from edge_agent.readers import SmlReader
+from edge_agent.reading import Reading, Sink
+from hal.api import PortError
+from protocols.errors import ProtocolError
+from protocols.sml import SmlReceiver, SmlTelegram
+from protocols.value import NullCause
+
+LISTEN_S_MAX = 1.0
+CLOSED_WAIT_S = 0.5
+READ_NOW_S_MIN = 10.0
+
+
+class PushWorker:
+    """A line whose only meter pushes: a slot opens when it is due, the first telegram fills it."""
+
+    def __init__(
+        self,
+        line: Line,
+        state: MeterState,
+        reader: SmlReader,
+        port: LinePort,
+        clock: BootClock,
+        sink: Sink,
+        faults: Faults,
+    ) -> None:
+        self.line = line
+        self.config = line.config
+        self.port = port
+        self._state = state
+        self._reader = reader
+        self._clock = clock
+        self._sink = sink
+        self._faults = faults
+        self._receiver = SmlReceiver()
+        self._open_slot_ms: int | None = None
+        self._corrupt = 0
+        self._plan: PollPlan | None = None
+        self._fresh: asyncio.Future[SmlTelegram] | None = None
+
+    @property
+    def meters(self) -> list[MeterState]:
+        """The meters of this line: one."""
+        return [self._state]
+
+    def replan(self) -> None:
+        """The wall clock stepped: slots lie elsewhere on the boot axis from now on."""
+        if self._plan is not None:
+            self._plan.realign(self._clock.alignment_ms(), self._clock.boot_ms())
+
+    async def wait_idle(self) -> None:
+        """A line that only listens is idle at any time."""
+
+    async def run(self) -> None:
+        """Listen, for ever."""
+        await self.port.wait_tried()
+        self._plan = PollPlan([self._state.planned], self._clock.alignment_ms(), self._clock.boot_ms())
+        while True:
+            for due in self._plan.pop_due(self._clock.boot_ms()):
+                self._turn_slot(due)
+            rest_ms = self._plan.next_due_ms() - self._clock.boot_ms()
+            for telegram in await self._listen(max(0.0, min(rest_ms / 1000, LISTEN_S_MAX))):
+                self._take(telegram)
+
+    async def read_now(self, meter: str) -> list[Reading]:
+        """The next telegram's values; what it says is not recorded. Raises LineTimeout."""
+        wait = self._fresh or asyncio.get_running_loop().create_future()
+        self._fresh = wait
+        try:
+            async with asyncio.timeout(max(READ_NOW_S_MIN, self._state.config.interval_s)):
+                telegram = await asyncio.shield(wait)
+        except TimeoutError:
+            raise LineTimeout(f"{meter}: no telegram; is the optical head in place?") from None
+        now = self._clock.boot_ms()
+        return self._reader.decode(telegram, now, now)
+
+    async def _listen(self, timeout_s: float) -> list[SmlTelegram]:
+        driver = self.port.driver
+        if driver is None:
+            await asyncio.sleep(min(timeout_s, CLOSED_WAIT_S))
+            return []
+        try:
+            heard = await driver.listen(self._receiver, timeout_s)
+        except PortError as error:
+            self.port.lose(error)
+            return []
+        telegrams = [item for item in heard if isinstance(item, SmlTelegram)]
+        self._corrupt += sum(isinstance(item, ProtocolError) for item in heard)
+        return telegrams
+
+    def _take(self, telegram: SmlTelegram) -> None:
+        now = self._clock.boot_ms()
+        self._state.serial_read = self._reader.serial_of(telegram)
+        judge_serial(self._state, self._faults)
+        if self._fresh is not None:
+            self._fresh.set_result(telegram)
+            self._fresh = None
+        if self._open_slot_ms is None:
+            return
+        due_ms, self._open_slot_ms = self._open_slot_ms, None
+        if self._state.identity == "mismatch":
+            self._deliver(self._reader.nulls(due_ms, now, NullCause.WRONG_DEVICE))
+            return
+        self._state.note_good(now)
+        self._faults.clear(self._state.config.id, (FaultCode.METER_SILENT, FaultCode.METER_CORRUPT))
+        self._deliver(self._reader.decode(telegram, due_ms, now))
+
+    def _turn_slot(self, due: DueRead) -> None:
+        """A new slot opens; the one before it, if nothing filled it, closes as null."""
+        now = self._clock.boot_ms()
+        cause = self._cause_of_silence()
+        if self._open_slot_ms is not None:
+            self._deliver(self._reader.nulls(self._open_slot_ms, now, cause))
+            self._note_silence(now, cause)
+        self._state.pass_over(due, len(self._reader.series), self._sink)
+        for slot_ms in due.missed:
+            self._deliver(self._reader.nulls(slot_ms, now, NullCause.LINE_BUSY))
+        self._open_slot_ms = due.due_ms
+        self._corrupt = 0
+
+    def _cause_of_silence(self) -> NullCause:
+        if self.port.driver is None:
+            return NullCause.PORT_GONE
+        return NullCause.CORRUPT if self._corrupt else NullCause.SILENT
+
+    def _note_silence(self, now: int, cause: NullCause) -> None:
+        if cause is NullCause.PORT_GONE:
+            return
+        text = "no telegram arrived" if cause is NullCause.SILENT else f"{self._corrupt} damaged telegrams"
+        self._state.note_failure(now, text)
+        if self._state.failed_rounds >= SILENT_ROUNDS_MIN:
+            code = FaultCode.METER_SILENT if cause is NullCause.SILENT else FaultCode.METER_CORRUPT
+            self._faults.raise_(code, self._state.config.id, f"{self._state.failed_rounds} rounds: {text}")
+
+    def _deliver(self, readings: list[Reading]) -> None:
+        self._state.last_readings.update({reading.series: reading for reading in readings})
+        self._sink.record(readings)

@@ -1,0 +1,369 @@
+"""From what a codec returns to readings, one reader for each protocol. Pure: no I/O, no clock.
+
+Rules:
+- Values are exact: integer x 10^exponent in the unit that the quantity registry names. A binary float
+  becomes the shortest decimal that gives its bits again. Gauges are then quantised to the point's
+  resolution, counters never.
+- "No value" patterns, NaN and infinities become a null with its cause, never a number.
+- The identity mark is for a device that offers nothing to compare a configured serial number with. Then
+  it stands on every value of the meter, one rectangle. Where no serial number is configured, none is
+  marked: the dictionary's empty serial says it once, for all readings, at no cost.
+- What a pushing meter never sent is not reported, unless its configuration names the quantity.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from config.catalogue import BIT_TABLES, MEDIA, REGISTERS_OF_TYPE, step_exponent
+from config.load import Gateway, parse_time_ms
+from config.model import MeterConfig
+from config.profile import DeviceProfile, Object, Point, RegisterType, WordOrder
+from edge_agent.poll_plan import RegisterBlock, plan_requests
+from edge_agent.reading import Reading
+from protocols.obis import parse_obis
+from protocols.quantities import Quantity, by_name
+from protocols.sml import SmlTelegram
+from protocols.sml.messages import SmlValue
+from protocols.units import DLMS_UNITS, conversion
+from protocols.uplink.messages import DictionaryMeter, Series, SeriesTable
+from protocols.value import NullCause, Quality, Scaled, from_binary32, from_binary64, parse_decimal
+
+FLOAT_EXPONENT_NOMINAL = -3  # of float counters, and of float gauges without a resolution
+SML_COUNTER_EXPONENT = -4  # 0.1 Wh in kWh, the finest that the recorded meters send
+LAST_DIGIT_DEFAULT = "0.01"  # of a float counter, in its registry unit
+EXPONENT_MIN = -18  # smaller digits are no meter's: integers that are read as floats look like that
+BITS_MAX = 63  # of a value at its dictionary exponent; what is greater is of a wrong type or word order
+STATUS_BYTES_MAX = 8
+
+_STRUCT_OF_INTEGER = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "u64": ">Q", "i64": ">q"}
+
+
+class _Channel(NamedTuple):
+    """How the raw value of one series becomes a value in its quantity's unit."""
+
+    series: int
+    factor: Scaled
+    exponent: int  # as the dictionary states it
+    step: int | None  # exponent to quantise to; None: as it is
+    exhausted_from: int  # biased binary32 exponent from which the last digit is lost
+    not_available: frozenset[bytes]
+
+
+class ModbusReader:
+    """One Modbus meter: what to read, and how the registers become readings.
+
+    `series` are the dictionary's entries of this meter, numbered from `first_series` on, in the order of
+    the profile. `identity_block` is None where the device offers no serial number.
+    """
+
+    def __init__(self, profile: DeviceProfile, meter: MeterConfig, first_series: int) -> None:
+        points = [p for p in profile.points if not meter.quantities or p.quantity in meter.quantities]
+        self.series = tuple(_series(point.quantity, _exponent(point), meter) for point in points)
+        self.blocks = plan_requests(points, profile.limits)
+        self.identity_block = _identity_block(profile)
+        self._identity = profile.identity
+        unverifiable = bool(meter.serial) and profile.identity is None
+        self._base = int(Quality.IDENTITY_UNVERIFIED if unverifiable else Quality.GOOD)
+        numbers = {point.quantity: first_series + place for place, point in enumerate(points)}
+        self._channels = {p.quantity: _modbus_channel(p, numbers[p.quantity]) for p in points}
+
+    def decode(self, block: RegisterBlock, data: bytes, due_ms: int, time_ms: int) -> list[Reading]:
+        """One reading for each point of the block, from the answer's data bytes.
+
+        ValueError where `data` is not as long as the block: the codec must have seen to that.
+        """
+        bits = block.table in BIT_TABLES
+        size = (block.count + 7) // 8 if bits else 2 * block.count
+        if len(data) != size:
+            raise ValueError(f"{len(data)} bytes for a block of {size}")
+        readings = []
+        for point in block.points:
+            place = point.address - block.address
+            raw = _bit(data, place) if bits else _raw(data, place, point.type, point.order)
+            channel = self._channels[point.quantity]
+            value, remark = _modbus_value(channel, point.type, raw)
+            remark = remark if value is None else remark | self._base
+            readings.append(Reading(channel.series, due_ms, time_ms, value, remark))
+        return readings
+
+    def nulls(
+        self, due_ms: int, time_ms: int, cause: NullCause, blocks: Iterable[RegisterBlock] | None = None
+    ) -> list[Reading]:
+        """A null for each point of these blocks, or of all."""
+        wanted = self.blocks if blocks is None else blocks
+        points = [point for block in wanted for point in block.points]
+        numbers = [self._channels[point.quantity].series for point in points]
+        return [Reading(number, due_ms, time_ms, None, int(cause)) for number in numbers]
+
+    def decode_serial(self, data: bytes) -> str:
+        """The serial number in decimal digits, or "" where the device has none set (all bits 0 or 1)."""
+        if self._identity is None:
+            raise ValueError("this device offers no serial number")
+        raw = _raw(data, 0, self._identity.type, "big")
+        return "" if set(raw) in ({0}, {0xFF}) else str(int.from_bytes(raw, "big"))
+
+
+class SmlReader:
+    """One meter that pushes SML: how a telegram becomes readings.
+
+    It remembers which objects have come since the start. Those, and what the configuration names, get a
+    reading in every slot: what is missing in a telegram is NOT_SENT. Until the first telegram nobody
+    knows what the meter has, so that a meter silent from the start has nulls in all its series.
+    """
+
+    def __init__(self, profile: DeviceProfile, meter: MeterConfig, first_series: int) -> None:
+        named = meter.quantities
+        objects = [entry for entry in profile.objects if not named or entry.quantity in named]
+        self.series = tuple(_series(entry.quantity, _sml_exponent(entry), meter) for entry in objects)
+        self._numbers = {parse_obis(entry.obis): first_series + n for n, entry in enumerate(objects)}
+        self._objects = {parse_obis(entry.obis): entry for entry in objects}
+        self._expected = set(self._objects) if named else set()
+        self._serial_configured = bool(meter.serial)
+
+    def decode(self, telegram: SmlTelegram, due_ms: int, time_ms: int) -> list[Reading]:
+        """Readings of all objects that this meter is known to send, in the order of the profile."""
+        sent: dict[bytes, SmlValue] = {}
+        for item in telegram.values:
+            sent.setdefault(item.obis, item)
+        self._expected |= sent.keys() & self._objects.keys()
+        unverifiable = self._serial_configured and not telegram.server_id
+        base = int(Quality.IDENTITY_UNVERIFIED if unverifiable else Quality.GOOD)
+        readings = []
+        for obis, entry in self._objects.items():
+            if obis in self._expected:
+                value, remark = _sml_value(entry, sent.get(obis))
+                remark = remark if value is None else remark | base
+                readings.append(Reading(self._numbers[obis], due_ms, time_ms, value, remark))
+        return readings
+
+    def nulls(self, due_ms: int, time_ms: int, cause: NullCause) -> list[Reading]:
+        """A null for each object that this meter is known to send; for all, before it sent any."""
+        expected = self._expected or self._objects.keys()
+        numbers = [number for obis, number in self._numbers.items() if obis in expected]
+        return [Reading(number, due_ms, time_ms, None, int(cause)) for number in numbers]
+
+    def serial_of(self, telegram: SmlTelegram) -> str:
+        """The meter's id as printed on it ("1EMH0010599732"), else its bytes in hexadecimal."""
+        return server_id_text(telegram.server_id)
+
+
+Reader = ModbusReader | SmlReader
+
+
+def readers(gateway: Gateway) -> tuple[Reader, ...]:
+    """A reader for each configured meter, in the order of the file, series numbered through."""
+    made: list[Reader] = []
+    first = 0
+    for meter in gateway.file.meters:
+        profile = gateway.profile_of(meter)
+        reader = (SmlReader if profile.protocol == "sml" else ModbusReader)(profile, meter, first)
+        made.append(reader)
+        first += len(reader.series)
+    return tuple(made)
+
+
+def series_table(gateway: Gateway) -> SeriesTable:
+    """The dictionary's table: one entry for each configured meter, in the order of the file.
+
+    A meter's first series number is the count of series of the meters before it (`first_series`).
+    """
+    return tuple(
+        _dictionary_meter(meter, gateway.profile_of(meter), reader.series)
+        for meter, reader in zip(gateway.file.meters, readers(gateway), strict=True)
+    )
+
+
+def first_series(table: SeriesTable) -> tuple[int, ...]:
+    """The number of each meter's first series."""
+    counts = [len(meter.series) for meter in table]
+    return tuple(sum(counts[:place]) for place in range(len(counts)))
+
+
+def same_serial(configured: str, read: str) -> bool:
+    """Whether two serial numbers name the same device: blanks, case and leading zeros aside."""
+    return _plain_serial(configured) == _plain_serial(read) != ""
+
+
+def server_id_text(server_id: bytes) -> str:
+    """A server id of DIN 43863-5 as printed: `0A 01 45 4D 48 00 00A1BD34` is "1EMH0010599732".
+
+    Ten bytes: length, medium, three letters of the maker, block, number. Others in hexadecimal.
+    """
+    maker = server_id[2:5]
+    if len(server_id) != 10 or server_id[0] not in (9, 10) or not (maker.isalpha() and maker.isupper()):
+        return server_id.hex().upper()
+    number = int.from_bytes(server_id[6:], "big")
+    return f"{server_id[1]:X}{maker.decode('ascii')}{server_id[5]:02X}{number:08d}"
+
+
+def _plain_serial(text: str) -> str:
+    return "".join(text.split()).upper().lstrip("0")
+
+
+def _dictionary_meter(
+    meter: MeterConfig, profile: DeviceProfile, series: Sequence[Series]
+) -> DictionaryMeter:
+    return DictionaryMeter(
+        id=meter.id,
+        metering_point=meter.metering_point,
+        serial=meter.serial,
+        maker=profile.maker,
+        model=profile.name,
+        medium=int(MEDIA[profile.medium]),
+        ratio=meter.ratio,
+        valid_from_ms=parse_time_ms(meter.valid_from),
+        series=tuple(series),
+    )
+
+
+def _series(name: str, exponent: int, meter: MeterConfig) -> Series:
+    return Series(
+        quantity=by_name(name).number,
+        exponent=exponent,
+        interval_ms=meter.interval_s * 1000,
+        offset_ms=meter.offset_s * 1000,
+    )
+
+
+def _identity_block(profile: DeviceProfile) -> RegisterBlock | None:
+    identity = profile.identity
+    if identity is None:
+        return None
+    return RegisterBlock(identity.table, identity.address, REGISTERS_OF_TYPE[identity.type], ())
+
+
+def _factor(point: Point, quantity: Quantity) -> Scaled:
+    """Raw value to registry unit."""
+    return parse_decimal(point.scale).times(conversion(point.unit, quantity.unit))
+
+
+def _step(point: Point, quantity: Quantity) -> int | None:
+    """The exponent in the registry unit that a gauge is quantised to; None for all that is exact."""
+    step = step_exponent(point.resolution)
+    if step is None or quantity.kind != "gauge":
+        return None
+    return step + conversion(point.unit, quantity.unit).exponent
+
+
+def _exponent(point: Point) -> int:
+    """The exponent that the dictionary states: that of nearly all values. The sealer refines it."""
+    quantity = by_name(point.quantity)
+    step = _step(point, quantity)
+    if step is not None:
+        return step
+    return FLOAT_EXPONENT_NOMINAL if point.type in ("f32", "f64") else _factor(point, quantity).exponent
+
+
+def _modbus_channel(point: Point, number: int) -> _Channel:
+    quantity = by_name(point.quantity)
+    return _Channel(
+        series=number,
+        factor=_factor(point, quantity),
+        exponent=_exponent(point),
+        step=_step(point, quantity),
+        exhausted_from=_exhausted_from(point, quantity),
+        not_available=frozenset(bytes.fromhex(pattern) for pattern in point.not_available),
+    )
+
+
+def _exhausted_from(point: Point, quantity: Quantity) -> int:
+    """The biased exponent e of a binary32 from which neighbours, 2^(e - 150) apart, lie further apart than
+    the counter's last digit; 256, which none has, for what is no binary32 counter."""
+    if point.type != "f32" or quantity.kind != "counter":
+        return 256
+    factor = _fraction(parse_decimal(point.scale))
+    if point.resolution:
+        last_digit = _fraction(parse_decimal(point.resolution))
+    else:
+        last_digit = _fraction(parse_decimal(LAST_DIGIT_DEFAULT)) / _fraction(
+            conversion(point.unit, quantity.unit)
+        )
+    spacings = (abs(factor) * Fraction(2) ** (biased - 150) for biased in range(256))
+    return next((biased for biased, spacing in enumerate(spacings) if spacing > last_digit), 256)
+
+
+def _fraction(value: Scaled) -> Fraction:
+    return Fraction(value.integer) * Fraction(10) ** value.exponent
+
+
+def _raw(data: bytes, place: int, kind: RegisterType, order: WordOrder) -> bytes:
+    """The value's bytes, most significant first, from the registers at `place`."""
+    raw = data[2 * place : 2 * (place + REGISTERS_OF_TYPE[kind])]
+    if order == "big":
+        return raw
+    return b"".join(raw[start : start + 2] for start in range(len(raw) - 2, -1, -2))
+
+
+def _bit(data: bytes, place: int) -> bytes:
+    """One bit, the first in the lowest of the first byte (V1.1b3, 6.1), as a u16."""
+    return bytes((0, data[place // 8] >> place % 8 & 1))
+
+
+def _modbus_value(channel: _Channel, kind: RegisterType, raw: bytes) -> tuple[Scaled | None, int]:
+    """The value and its quality, or None and the cause."""
+    if raw in channel.not_available:
+        return None, int(NullCause.NOT_AVAILABLE)
+    if kind in _STRUCT_OF_INTEGER:
+        number: Scaled | None = Scaled(struct.unpack(_STRUCT_OF_INTEGER[kind], raw)[0], 0)
+    else:
+        number = from_binary32(raw) if kind == "f32" else from_binary64(raw)
+    if number is None:
+        return None, int(NullCause.NOT_AVAILABLE)
+    exhausted = kind == "f32" and _biased_exponent(raw) >= channel.exhausted_from
+    quality = Quality.FLOAT_EXHAUSTED if exhausted else Quality.GOOD
+    return _finish(number.times(channel.factor), channel.exponent, channel.step, quality)
+
+
+def _finish(
+    value: Scaled, exponent: int, step: int | None, quality: Quality = Quality.GOOD
+) -> tuple[Scaled | None, int]:
+    """Quantise, and see that the value can be one: else it is marked, or is no value at all."""
+    if value.integer and len(str(abs(value.integer))) + value.exponent <= EXPONENT_MIN:
+        value, quality = value.quantised(EXPONENT_MIN).normalised(), quality | Quality.IMPLAUSIBLE
+    if step is not None:
+        value = value.quantised(step)
+    surplus = max(0, value.exponent - exponent)
+    if (abs(value.integer) * 10**surplus).bit_length() > BITS_MAX:
+        return None, int(NullCause.CORRUPT)
+    return value, int(quality)
+
+
+def _biased_exponent(raw: bytes) -> int:
+    return (raw[0] & 0x7F) << 1 | raw[1] >> 7
+
+
+def _sml_exponent(entry: Object) -> int:
+    step = step_exponent(entry.resolution)
+    kind = by_name(entry.quantity).kind
+    if kind == "gauge":
+        return FLOAT_EXPONENT_NOMINAL if step is None else step
+    return SML_COUNTER_EXPONENT if kind in ("counter", "interval") else 0
+
+
+def _sml_value(entry: Object, item: SmlValue | None) -> tuple[Scaled | None, int]:
+    """The value in the registry's unit and its quality, or None and the cause."""
+    if item is None:
+        return None, int(NullCause.NOT_SENT)
+    if item.value is None:
+        return None, int(NullCause.NOT_AVAILABLE)
+    quantity = by_name(entry.quantity)
+    number = _state(item.value) if quantity.kind == "state" else item.value
+    if not isinstance(number, Scaled):
+        return None, int(NullCause.CORRUPT)  # text or a flag where a number belongs
+    try:
+        factor = conversion(DLMS_UNITS.get(item.unit or 255, ""), quantity.unit)
+    except ValueError:
+        return None, int(NullCause.CORRUPT)  # a unit that cannot be of this quantity: no guessing
+    step = step_exponent(entry.resolution) if quantity.kind == "gauge" else None
+    return _finish(number.times(factor), _sml_exponent(entry), step)
+
+
+def _state(value: Scaled | bytes | bool) -> Scaled | None:
+    """A status word as one integer, bytes most significant first; None for what is too long to be one."""
+    if isinstance(value, bytes):
+        return Scaled(int.from_bytes(value, "big"), 0) if len(value) <= STATUS_BYTES_MAX else None
+    return value if isinstance(value, Scaled) else Scaled(int(value), 0)

@@ -1,0 +1,102 @@
+"""TLS to the broker, and what went wrong in words that name the next step.
+
+The chain and the host name are always verified, a client certificate is always offered, TLS 1.2 is
+the least. A handshake is bounded in time: paho would wait for the keepalive interval, 20 minutes.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from pathlib import Path
+
+from edge_agent.faults import FaultCode
+
+HANDSHAKE_TIMEOUT_S = 30.0
+ALERT_WAIT_S = 2.0
+
+
+class _BoundedSocket(ssl.SSLSocket):
+    def do_handshake(self, block: bool = False) -> None:
+        self.settimeout(HANDSHAKE_TIMEOUT_S)
+        super().do_handshake(block)
+
+
+def client_context(ca: Path, certificate: Path, key: Path) -> ssl.SSLContext:
+    """The context for the broker; OSError or ssl.SSLError where a file does not serve."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _BoundedSocket
+    context.load_verify_locations(cafile=str(ca))
+    context.load_cert_chain(certfile=str(certificate), keyfile=str(key))
+    return context
+
+
+# OpenSSL's X509_V_ERR_* numbers (x509_vfy.h) that deserve words of their own.
+_VERIFY_TEXTS = {
+    10: (
+        FaultCode.UPLINK_CERTIFICATE,
+        "the broker's certificate has expired; renew it, or check this gateway's clock",
+    ),
+    9: (
+        FaultCode.UPLINK_CERTIFICATE,
+        "the broker's certificate is not valid yet; check this gateway's clock",
+    ),
+    18: (FaultCode.UPLINK_CERTIFICATE, "the broker's certificate is signed by nobody but itself"),
+    19: (
+        FaultCode.UPLINK_CERTIFICATE,
+        "the broker's chain ends in an authority that [uplink] ca does not hold",
+    ),
+    20: (
+        FaultCode.UPLINK_CERTIFICATE,
+        "the broker's certificate comes from an authority that is not in [uplink] ca",
+    ),
+    62: (FaultCode.UPLINK_HOST_NAME, "the broker's certificate is made out to another host name"),
+    64: (FaultCode.UPLINK_HOST_NAME, "the broker's certificate is made out to another address"),
+}
+
+
+def explain(error: BaseException | None, broker: str) -> tuple[FaultCode, str]:
+    """Which fault an error of connecting is, and the words for it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        code, text = _VERIFY_TEXTS.get(
+            error.verify_code, (FaultCode.UPLINK_CERTIFICATE, "the broker's certificate was not accepted")
+        )
+        return code, f"{broker}: {text} ({error.verify_message})"
+    if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+        text = (
+            "the broker refuses this gateway's certificate; is it signed by the authority the broker trusts?"
+        )
+        return FaultCode.UPLINK_CLIENT_CERTIFICATE, f"{broker}: {text} ({error.reason})"
+    if isinstance(error, ssl.SSLError):
+        return (
+            FaultCode.UPLINK_LOST,
+            f"{broker}: the connection broke during the TLS handshake ({error.reason})",
+        )
+    if isinstance(error, socket.gaierror):
+        return FaultCode.UPLINK_DNS, f"{broker}: the name cannot be resolved ({error.strerror})"
+    if isinstance(error, ConnectionRefusedError):
+        return FaultCode.UPLINK_REFUSED, f"{broker}: nobody listens on this port"
+    if isinstance(error, TimeoutError):
+        return FaultCode.UPLINK_TIMEOUT, f"{broker}: no answer"
+    return FaultCode.UPLINK_LOST, f"{broker}: {error}"
+
+
+def probe(host: str, port: int, context: ssl.SSLContext) -> BaseException | None:
+    """One TLS connection, to learn why MQTT got no answer; blocking, a few seconds at most.
+
+    With TLS 1.3 a broker refuses a client's certificate only after the handshake, and MQTT merely sees
+    a closed connection; reading once more brings the alert to light.
+    """
+    try:
+        with (
+            socket.create_connection((host, port), timeout=HANDSHAKE_TIMEOUT_S) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secure,
+        ):
+            secure.settimeout(ALERT_WAIT_S)
+            secure.recv(1)
+    except TimeoutError:
+        return None
+    except OSError as error:
+        return error
+    return None

@@ -1,0 +1,369 @@
+"""Simulated meters: device profiles brought to life as the server role of the codecs.
+
+A meter's values are a pure function of its profile, serial number, seed and the elapsed time that is
+passed in; there is no clock here. What a meter gave out, exactly as its registers hold it, goes to its
+log: end-to-end proofs compare the backend's store with that.
+
+Rules:
+- the true value is what the encoded register says, not what it was computed from: a binary32 register's
+  value is the shortest decimal of its bits;
+- a counter's last digit moves on every ms (a binary32 cannot always follow), far faster than any load:
+  that no two reads are alike is worth more to a proof than a plausible bill. Gauges follow a load curve;
+- a read that touches what the profile does not have is refused as a strict device would.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import random
+import struct
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from config.profile import DeviceProfile, Object, Point
+from protocols.modbus.pdu import (
+    ILLEGAL_ADDRESS,
+    ILLEGAL_FUNCTION,
+    ILLEGAL_VALUE,
+    READ_HOLDING_REGISTERS,
+    READ_INPUT_REGISTERS,
+    ReadRequest,
+    fault_of_request,
+)
+from protocols.obis import parse_obis
+from protocols.quantities import Quantity, by_name
+from protocols.sml import SmlTime, SmlValue, encode_telegram
+from protocols.units import DLMS_UNITS, conversion
+from protocols.value import Scaled, from_binary32, from_binary64, parse_decimal
+
+_TABLES = {READ_HOLDING_REGISTERS: "holding", READ_INPUT_REGISTERS: "input"}
+_FORMATS = {
+    "u16": ">H",
+    "i16": ">h",
+    "u32": ">I",
+    "i32": ">i",
+    "u64": ">Q",
+    "i64": ">q",
+    "f32": ">f",
+    "f64": ">d",
+}
+_FLOATS = {"f32": from_binary32, "f64": from_binary64}
+_GAUGES = {  # unit of the quantity: middle and half of the range of its load curve
+    "V": (230.0, 4.0),
+    "A": (6.0, 5.5),
+    "W": (1300.0, 1200.0),
+    "var": (200.0, 250.0),
+    "VA": (1400.0, 1200.0),
+    "Hz": (50.0, 0.03),
+    "1": (0.93, 0.05),
+    "deg": (120.0, 2.0),
+    "degC": (21.0, 6.0),
+    "m3/h": (1.2, 1.1),
+    "bar": (3.0, 0.5),
+    "%": (50.0, 20.0),
+}
+_GAUGE_DEFAULT = (10.0, 5.0)
+_PHASES = 3  # by which a total is greater than the value of one phase
+_PERIODS_S = ((86_400.0, 0.6), (900.0, 0.3), (7.0, 0.1))  # of the load curve, with their shares
+
+COUNTER_START_MAX = 1_000_000  # last digits: an f32 in steps of 0.001 still resolves each one
+FLOAT_COUNTER_DIGITS = 1000  # to one of the register's own unit, in a floating-point register
+SML_COUNTER_EXPONENT = -4  # 0.1 mWh a digit, as EasyMeter Q3A sends
+SML_GAUGE_EXPONENT = -2
+SML_LIST_NAME = bytes((1, 0, 98, 10, 255, 255))  # 01 00 62 0A FF FF, as current eHZ name their list
+
+
+class SimRead(NamedTuple):
+    """What a meter gave out: exact decimals by quantity, in the quantity's unit. `unit` is 0 for a push."""
+
+    serial: str
+    unit: int
+    elapsed_ms: int
+    values: dict[str, str]
+
+
+Log = Callable[[SimRead], None]
+
+
+class _Curve(NamedTuple):
+    """What the seed decided for a quantity: where its counter began, and where in its waves it stands."""
+
+    counter_start: int
+    phases: tuple[float, ...]
+
+
+class _Register(NamedTuple):
+    """Where something stands in a register table; `point` is None for the serial number."""
+
+    table: str
+    address: int
+    size_registers: int
+    point: Point | None
+
+
+class SimMeter:
+    """One device. `log` gets every answered read and pushed telegram.
+
+    ValueError for a serial number that the profile's identity register or server id cannot hold, and
+    for quantities and units that the registry does not know.
+    """
+
+    def __init__(self, profile: DeviceProfile, serial: str, seed: int, log: Log | None = None) -> None:
+        self.profile = profile
+        self.serial = serial
+        self._log = log
+        names = [point.quantity for point in profile.points] + [item.quantity for item in profile.objects]
+        self._quantities = {name: _registered(name) for name in names}
+        self._curves = {name: _chosen_curve(f"{seed} {serial} {name}") for name in names}
+        self._registers = _registers(profile)
+        self._serial_bytes = self._encode_serial()
+        self._server_id = server_id_of(serial) if profile.protocol == "sml" else b""
+
+    def values(self, elapsed_ms: int) -> dict[str, Scaled]:
+        """The exact value of every quantity at that time, in the quantity's unit, as its encoding says."""
+        modbus = {point.quantity: self._decoded(point, elapsed_ms) for point in self.profile.points}
+        sml = {
+            item.quantity: value.value.times(_factor(DLMS_UNITS[value.unit], self._quantities[item.quantity]))
+            for item, value in zip(self.profile.objects, self._objects(elapsed_ms), strict=True)
+            if isinstance(value.value, Scaled) and value.unit is not None
+        }
+        return modbus | sml
+
+    def read(self, unit: int, read: ReadRequest, elapsed_ms: int) -> bytes | int:
+        """The register data, or the exception code: 1 for coils, 2 for an unknown address, 3 for too many."""
+        table = _TABLES.get(read.function)
+        if table is None:
+            return ILLEGAL_FUNCTION
+        if (fault := fault_of_request(read)) is not None:
+            return fault
+        if read.count > self.profile.limits.registers_max:
+            return ILLEGAL_VALUE
+        touched = [
+            register
+            for register in self._registers
+            if register.table == table
+            and register.address < read.address + read.count
+            and register.address + register.size_registers > read.address
+        ]
+        if not self._covers(touched, read):
+            return ILLEGAL_ADDRESS
+        self._report(unit, elapsed_ms, self._whole_values(touched, read, elapsed_ms))
+        return self._image(touched, read, elapsed_ms)
+
+    def telegram(self, elapsed_ms: int) -> bytes:
+        """An SML file with all objects of the profile, as the meter pushes it at that time."""
+        seconds = elapsed_ms // 1000
+        sent = encode_telegram(
+            self._server_id,
+            self._objects(elapsed_ms),
+            transaction=elapsed_ms & 0xFFFFFFFF,
+            list_name=SML_LIST_NAME,
+            time=SmlTime("index", seconds & 0xFFFFFFFF),
+        )
+        self._report(0, elapsed_ms, self.values(elapsed_ms))
+        return sent
+
+    def _report(self, unit: int, elapsed_ms: int, values: Mapping[str, Scaled]) -> None:
+        if self._log is not None:
+            texts = {quantity: str(value.normalised()) for quantity, value in values.items()}
+            self._log(SimRead(self.serial, unit, elapsed_ms, texts))
+
+    def _whole_values(
+        self, touched: list[_Register], read: ReadRequest, elapsed_ms: int
+    ) -> dict[str, Scaled]:
+        """Values of the points that lie wholly inside of the read."""
+        end = read.address + read.count
+        return {
+            register.point.quantity: self._decoded(register.point, elapsed_ms)
+            for register in touched
+            if register.point is not None
+            and register.address >= read.address
+            and register.address + register.size_registers <= end
+        }
+
+    def _covers(self, touched: list[_Register], read: ReadRequest) -> bool:
+        """Whether the read begins and ends in known registers and bridges only allowed gaps."""
+        known = {
+            address
+            for register in touched
+            for address in range(register.address, register.address + register.size_registers)
+        }
+        gap = 0
+        for address in range(read.address, read.address + read.count):
+            gap = 0 if address in known else gap + 1
+            if gap > self.profile.limits.gap_registers_max:
+                return False
+        return read.address in known and gap == 0
+
+    def _image(self, touched: list[_Register], read: ReadRequest, elapsed_ms: int) -> bytes:
+        image = bytearray(2 * read.count)
+        for register in touched:
+            data = self._serial_bytes if register.point is None else self._encoded(register.point, elapsed_ms)
+            for offset in range(register.size_registers):
+                place = register.address + offset - read.address
+                if 0 <= place < read.count:
+                    image[2 * place : 2 * place + 2] = data[2 * offset : 2 * offset + 2]
+        return bytes(image)
+
+    def _encoded(self, point: Point, elapsed_ms: int) -> bytes:
+        """The registers of a point as on the wire."""
+        big_endian = struct.pack(_FORMATS[point.type], self._raw(point, elapsed_ms))
+        return _swap_words(big_endian) if point.order == "little" else big_endian
+
+    def _decoded(self, point: Point, elapsed_ms: int) -> Scaled:
+        """What the registers of a point mean, in the quantity's unit."""
+        raw = self._raw(point, elapsed_ms)
+        if point.type in _FLOATS:
+            exact = _FLOATS[point.type](struct.pack(_FORMATS[point.type], raw))
+            if exact is None:
+                raise ValueError(f"{point.quantity} has become infinite")
+        else:
+            exact = Scaled(int(raw), 0)
+        return exact.times(parse_decimal(point.scale)).times(
+            _factor(point.unit, self._quantities[point.quantity])
+        )
+
+    def _raw(self, point: Point, elapsed_ms: int) -> int | float:
+        """The number in the registers of a point."""
+        quantity = self._quantities[point.quantity]
+        is_float = point.type in _FLOATS
+        if quantity.kind == "counter":
+            digits = self._curves[point.quantity].counter_start + elapsed_ms
+            return digits / FLOAT_COUNTER_DIGITS if is_float else digits % (_integer_max(point.type) + 1)
+        unit_factor = float(str(_factor(point.unit, quantity))) * float(point.scale)
+        wanted = self._gauge(quantity, elapsed_ms) / unit_factor
+        return wanted if is_float else _clamped(round(wanted), point.type)
+
+    def _objects(self, elapsed_ms: int) -> list[SmlValue]:
+        return [self._object(item, elapsed_ms) for item in self.profile.objects]
+
+    def _object(self, item: Object, elapsed_ms: int) -> SmlValue:
+        quantity = self._quantities[item.quantity]
+        obis = parse_obis(item.obis)
+        if quantity.kind in ("identity", "time"):
+            return SmlValue(obis, self._server_id)
+        code = _dlms_unit(quantity)
+        if quantity.kind == "counter":
+            digits = self._curves[item.quantity].counter_start + elapsed_ms
+            return SmlValue(obis, Scaled(digits, SML_COUNTER_EXPONENT), code)
+        per_unit = float(str(_factor(DLMS_UNITS[code], quantity)))
+        digits = round(self._gauge(quantity, elapsed_ms) / per_unit * 10**-SML_GAUGE_EXPONENT)
+        return SmlValue(obis, Scaled(digits, SML_GAUGE_EXPONENT), code)
+
+    def _gauge(self, quantity: Quantity, elapsed_ms: int) -> float:
+        """The load curve of a quantity in its unit: a day, a quarter of an hour and some seconds overlaid."""
+        middle, half = _GAUGES.get(quantity.unit, _GAUGE_DEFAULT)
+        wave = sum(
+            share * math.sin(2 * math.pi * (elapsed_ms / 1000 / period_s + phase))
+            for (period_s, share), phase in zip(_PERIODS_S, self._curves[quantity.name].phases, strict=True)
+        )
+        is_total = quantity.unit in ("W", "var", "VA") and quantity.name.endswith("_total")
+        return (middle + half * wave) * (_PHASES if is_total else 1)
+
+    def _encode_serial(self) -> bytes:
+        identity = self.profile.identity
+        if identity is None:
+            return b""
+        if not self.serial.isdecimal() or int(self.serial) > _integer_max(identity.type):
+            raise ValueError(
+                f"serial number {self.serial!r} does not fit a register of {self.profile.name}: "
+                f"right is a decimal number up to {_integer_max(identity.type)}"
+            )
+        return struct.pack(_FORMATS[identity.type], int(self.serial))
+
+
+class ModbusSimulation:
+    """Several meters on one line or behind one TCP endpoint, by unit number.
+
+    `elapsed_ms` gives the time since the simulation's start. `answer` is what RtuServer and TcpServer ask.
+    """
+
+    def __init__(self, meters: Mapping[int, SimMeter], elapsed_ms: Callable[[], int]) -> None:
+        self.meters = meters
+        self._elapsed_ms = elapsed_ms
+
+    def answer(self, unit: int, read: ReadRequest) -> bytes | int | None:
+        """Register data, an exception code, or None where no meter has this unit number."""
+        meter = self.meters.get(unit)
+        return None if meter is None else meter.read(unit, read, self._elapsed_ms())
+
+
+def server_id_of(serial: str) -> bytes:
+    """The SML server id of a serial number.
+
+    Fourteen characters as on the name plate (DIN 43863-5: medium, three letters of the maker, block of two
+    hexadecimal digits, eight decimal digits: "1EMH0012345678"), or the id itself in hexadecimal digits.
+    ValueError for anything else.
+    """
+    try:
+        if len(serial) == 14 and serial[1:4].isalpha():
+            number = int(serial[6:])
+            plant = bytes.fromhex(serial[4:6])
+            return (
+                bytes((0x0A, int(serial[0], 16)))
+                + serial[1:4].encode("ascii")
+                + plant
+                + number.to_bytes(4, "big")
+            )
+        return bytes.fromhex(serial)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"serial number {serial!r} is no SML server id: right is 1EMH0012345678 or hexadecimal digits"
+        ) from None
+
+
+def _registered(name: str) -> Quantity:
+    try:
+        return by_name(name)
+    except KeyError:
+        raise ValueError(f"quantity {name!r} is not in the registry") from None
+
+
+def _chosen_curve(seed: str) -> _Curve:
+    chance = random.Random(seed)
+    return _Curve(chance.randrange(COUNTER_START_MAX), tuple(chance.random() for _ in _PERIODS_S))
+
+
+def _registers(profile: DeviceProfile) -> list[_Register]:
+    registers = [
+        _Register(point.table, point.address, struct.calcsize(_FORMATS[point.type]) // 2, point)
+        for point in profile.points
+    ]
+    if (identity := profile.identity) is not None:
+        size_registers = struct.calcsize(_FORMATS[identity.type]) // 2
+        registers.append(_Register(identity.table, identity.address, size_registers, None))
+    return registers
+
+
+def _factor(unit: str, quantity: Quantity) -> Scaled:
+    """By which a value in `unit` becomes one in the quantity's unit."""
+    return Scaled(1, 0) if unit == quantity.unit else conversion(unit, quantity.unit)
+
+
+@functools.cache
+def _dlms_unit(quantity: Quantity) -> int:
+    """The DLMS code of a unit in which a meter may send this quantity."""
+    for code, unit in DLMS_UNITS.items():
+        try:
+            _factor(unit, quantity)
+        except ValueError:
+            continue
+        return code
+    return next(code for code, unit in DLMS_UNITS.items() if unit == "1")
+
+
+def _integer_max(register_type: str) -> int:
+    bits = int(register_type[1:])
+    return (1 << bits - (register_type[0] == "i")) - 1
+
+
+def _clamped(raw: int, register_type: str) -> int:
+    greatest = _integer_max(register_type)
+    least = -greatest - 1 if register_type[0] == "i" else 0
+    return min(max(raw, least), greatest)
+
+
+def _swap_words(data: bytes) -> bytes:
+    """The 16-bit words in reverse order."""
+    return b"".join(data[place : place + 2] for place in range(len(data) - 2, -1, -2))

@@ -1,0 +1,202 @@
+"""`sim://` URLs: simulated meters on a real pty or socket inside of this process, and the port to them.
+
+    sim://modbus-rtu?meter=eastron-sdm630@1:SERIAL&meter=abb-b23@2:SERIAL&baud=9600&seed=1
+    sim://modbus-tcp?meter=siemens-pac2200@1:SERIAL
+    sim://sml?meter=ehz-sml:SERIAL&period_ms=2000
+
+Further keys: `format` (8N1), `turnaround_ms`, and the probabilities of LineFaults (`noise_before=0.01`).
+`log=/path` appends what the meters gave out to a file, one JSON object a line.
+
+Rules:
+- The simulation lives as long as the port. Meters' values follow CLOCK_BOOTTIME, so a port that is opened
+  anew meets counters that have run on.
+- The bytes go through the same SerialPort and TcpPort as those of real meters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from config.catalogue import catalogue
+from config.model import CharacterFormat
+from hal.api import Port, PortError
+from hal.serial_port import open_serial_port
+from hal.sim.line import LineFaults, SimLine, SimPushLine, SimTcpServer
+from hal.sim.meters import ModbusSimulation, SimMeter, SimRead
+from hal.tcp_port import open_tcp_port
+from protocols.modbus.rtu import RtuServer
+from protocols.modbus.tcp import TcpServer
+
+LOG_BYTES_MAX = 64 * 1024 * 1024
+PERIOD_DEFAULT_MS: Final = 2_000  # reference: SML meters push every 1 to 4 s
+TURNAROUND_DEFAULT_MS: Final = 5.0
+SERIAL_DEFAULT: Final = "1"
+SML_SERIAL_DEFAULT: Final = "1EMH0012345678"
+
+_PROBABILITIES: Final = frozenset(
+    field.name for field in dataclasses.fields(LineFaults) if not field.name.endswith("_s")
+)
+_KEYS: Final = _PROBABILITIES | {"baud", "format", "seed", "turnaround_ms", "period_ms", "log"}
+
+
+class _Spec(NamedTuple):
+    """A taken-apart URL. `meters`: profile name, unit, serial number."""
+
+    kind: str
+    meters: list[tuple[str, int, str]]
+    baud: int
+    character_format: str
+    seed: int
+    turnaround_s: float
+    period_ms: int
+    faults: LineFaults
+    log: Callable[[SimRead], None] | None
+
+
+Simulation = SimLine | SimPushLine | SimTcpServer
+
+
+class SimPort:
+    """A port, and the simulation behind it, which ends with it."""
+
+    def __init__(self, port: Port, simulation: Simulation) -> None:
+        """Use `open_sim_port`."""
+        self._port = port
+        self.simulation = simulation
+
+    @property
+    def char_time_s(self) -> float:
+        """See hal.api.Port."""
+        return self._port.char_time_s
+
+    async def write(self, data: bytes) -> None:
+        """See hal.api.Port."""
+        await self._port.write(data)
+
+    async def read(self, timeout_s: float, expected: int = 1) -> bytes:
+        """See hal.api.Port."""
+        return await self._port.read(timeout_s, expected)
+
+    def discard_input(self) -> None:
+        """See hal.api.Port."""
+        self._port.discard_input()
+
+    async def close(self) -> None:
+        """Close the port and end the simulation."""
+        await self._port.close()
+        await self.simulation.stop()
+
+
+async def open_sim_port(url: str, *, baud: int, character_format: CharacterFormat) -> SimPort:
+    """Start what `url` describes and open a port to it; PortError("port.setting") for a wrong URL."""
+    try:
+        spec = _read_url(url, baud, character_format)
+        simulation = _build(spec)
+    except ValueError as error:
+        example = "sim://modbus-rtu?meter=eastron-sdm630@1:12345678"
+        raise PortError("port.setting", f"{url}: {error}; an example that works: {example}") from error
+    try:
+        if isinstance(simulation, SimTcpServer):
+            await simulation.start()
+            return SimPort(await open_tcp_port("127.0.0.1", simulation.port), simulation)
+        simulation.start()
+        port = open_serial_port(simulation.path, baud=baud, character_format=character_format)
+    except BaseException:
+        await simulation.stop()
+        raise
+    return SimPort(port, simulation)
+
+
+def _read_url(url: str, baud: int, character_format: str) -> _Spec:
+    parts = urlsplit(url)
+    pairs = parse_qsl(parts.query, strict_parsing=True)
+    options = {key: value for key, value in pairs if key != "meter"}
+    if unknown := sorted(options.keys() - _KEYS):
+        raise ValueError(f"unknown keys {unknown}; known are meter, {', '.join(sorted(_KEYS))}")
+    return _Spec(
+        kind=parts.netloc,
+        meters=[_read_meter(value) for key, value in pairs if key == "meter"],
+        baud=int(options.get("baud", baud)),
+        character_format=options.get("format", character_format),
+        seed=int(options.get("seed", "0")),
+        turnaround_s=float(options.get("turnaround_ms", TURNAROUND_DEFAULT_MS)) / 1000,
+        period_ms=int(options.get("period_ms", PERIOD_DEFAULT_MS)),
+        faults=_read_faults(options),
+        log=_open_log(Path(options["log"])) if "log" in options else None,
+    )
+
+
+def _read_faults(options: dict[str, str]) -> LineFaults:
+    given: dict[str, Any] = {name: float(options[name]) for name in _PROBABILITIES & options.keys()}
+    return LineFaults(**given)
+
+
+def _read_meter(text: str) -> tuple[str, int, str]:
+    """`PROFILE@UNIT:SERIAL`, of which unit and serial number may be left out."""
+    place, _, serial = text.partition(":")
+    profile, _, unit = place.partition("@")
+    return profile, int(unit or "1"), serial
+
+
+def _build(spec: _Spec) -> Simulation:
+    if not spec.meters:
+        raise ValueError("no meter=...")
+    if spec.kind == "sml":
+        return SimPushLine(
+            _make_meter(spec, *spec.meters[0]),
+            period_ms=spec.period_ms,
+            elapsed_ms=_boot_ms,
+            baud=spec.baud,
+            character_format=spec.character_format,
+            faults=spec.faults,
+            seed=spec.seed,
+        )
+    meters = {unit: _make_meter(spec, profile, unit, serial) for profile, unit, serial in spec.meters}
+    devices = ModbusSimulation(meters, _boot_ms)
+    if spec.kind == "modbus-tcp":
+        return SimTcpServer(
+            lambda: TcpServer(devices.answer),
+            turnaround_s=spec.turnaround_s,
+            faults=spec.faults,
+            seed=spec.seed,
+        )
+    if spec.kind == "modbus-rtu":
+        return SimLine(
+            RtuServer(devices.answer),
+            baud=spec.baud,
+            character_format=spec.character_format,
+            turnaround_s=spec.turnaround_s,
+            faults=spec.faults,
+            seed=spec.seed,
+        )
+    raise ValueError(f"unknown kind {spec.kind!r}; known are modbus-rtu, modbus-tcp, sml")
+
+
+def _make_meter(spec: _Spec, profile: str, _unit: int, serial: str) -> SimMeter:
+    known = catalogue()
+    if profile not in known:
+        raise ValueError(f"no device profile {profile!r}; known are {', '.join(sorted(known))}")
+    default = SML_SERIAL_DEFAULT if spec.kind == "sml" else SERIAL_DEFAULT
+    return SimMeter(known[profile], serial or default, spec.seed, spec.log)
+
+
+def _open_log(path: Path) -> Callable[[SimRead], None]:
+    """Each line is appended at once, so that the log outlives a killed process."""
+
+    def write(read: SimRead) -> None:
+        line = json.dumps(read._asdict(), separators=(",", ":")) + "\n"
+        with path.open("a", encoding="utf-8") as file:
+            if file.tell() < LOG_BYTES_MAX:
+                file.write(line)
+
+    return write
+
+
+def _boot_ms() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
