@@ -45,9 +45,9 @@ bench: venv ## time to the first reading, memory, bytes per reading
 	.ci/need mosquitto=mosquitto
 	$(BIN)/python -m bench
 
-lock: venv ## write the lock files anew from requirements*.in
+lock: venv ## write the lock files from requirements*.in, keeping versions; UPGRADE=1 takes newer ones
 	for name in requirements requirements-dev requirements-judge; do \
-		$(COMPILE) --upgrade --output-file $$name.lock $$name.in || exit 1; \
+		$(COMPILE) $(if $(UPGRADE),--upgrade,) --output-file $$name.lock $$name.in || exit 1; \
 	done
 
 image-arm: venv ## build Dockerfile.arm for linux/arm64 and try it out (as root)

@@ -61,7 +61,9 @@ def format_problems(problems: Sequence[Problem]) -> str:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`; did you mean "voltage_l1"?`, or nothing where no known word is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    from difflib import get_close_matches  # a good configuration needs none
+
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 

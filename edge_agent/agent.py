@@ -252,7 +252,7 @@ async def open_agent(gateway: Gateway) -> Agent:
         gateway=gateway.file.gateway.id,
         key_id=signer.key_id,
         context=_tls_context(gateway),
-        backend_key=load_backend_key(gateway.backend_key),
+        backend_key=load_backend_key(gateway.backend_key) if uplink.backend_key else None,
         buffer=buffer,
         faults=faults,
         seed=random.Random(),

@@ -73,5 +73,5 @@ class EventWriter:
             event = self._pending.pop(cause)
             self._free_from_s[cause] = now + EVENT_INTERVAL_S
             await self._add_event(event.code, event.subject, event.details)
-        waiting = [self._free_from_s[cause] for cause in self._pending]
+        waiting = [self._free_from_s.get(cause, now) for cause in self._pending]  # new ones came meanwhile
         return min(waiting) - now if waiting else None

@@ -64,8 +64,9 @@ class LinePort:
 
     def lose(self, error: PortError) -> None:
         """Whoever meets a PortError says so here; the port is then opened anew."""
-        self._loss = error
-        self._lost.set()
+        if self.driver is not None:  # else it is being opened already
+            self._loss = error
+            self._lost.set()
 
     async def _hold(self) -> None:
         self._lost.clear()

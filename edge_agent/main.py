@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seconds", type=int, default=0, help="end after this time (0: run until Ctrl-C)")
     demo.add_argument("--json", action="store_true", help="no screen; one summary object at the end")
     demo.add_argument("--folder", type=Path, help="keep everything here (default: a temporary folder)")
+    demo.add_argument("--broker", choices=("auto", "mosquitto", "amqtt"), default="auto")
     demo.set_defaults(command=_demo)
     return parser
 
@@ -93,7 +94,17 @@ async def _run_agent(gateway: Gateway) -> int:
 
 
 def _check_config(options: argparse.Namespace) -> int:
+    from edge_agent.readers import series_table
+    from protocols.uplink.cbor import TooLargeError, encode_table
+
     gateway = load_gateway(options.file)
+    try:
+        encode_table(series_table(gateway))
+    except TooLargeError as error:
+        print(
+            f"{options.file}: {error}. Configure fewer meters, or narrow their `quantities`.", file=sys.stderr
+        )
+        return EXIT_CONFIG
     lines, meters = len(gateway.file.lines), len(gateway.file.meters)
     print(f"{options.file}: good. Gateway {gateway.file.gateway.id}, {lines} lines, {meters} meters.")
     return 0
@@ -124,7 +135,9 @@ def _healthcheck(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from edge_agent.demo.demo import run_demo
 
-    return asyncio.run(run_demo(seconds=options.seconds, as_json=options.json, folder=options.folder))
+    return asyncio.run(
+        run_demo(seconds=options.seconds, as_json=options.json, folder=options.folder, broker=options.broker)
+    )
 
 
 if __name__ == "__main__":

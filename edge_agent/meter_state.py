@@ -11,6 +11,7 @@ from edge_agent.poll_plan import DueRead, PlannedMeter
 from edge_agent.readers import same_serial
 from edge_agent.reading import Reading, Sink
 from edge_agent.reports import Identity
+from protocols.value import Quality
 
 SILENT_ROUNDS_MIN = 2
 
@@ -42,6 +43,13 @@ class MeterState:
             self.silent_since_ms = now_ms
         self.failed_rounds += 1
         self.last_error = text
+
+    def doubted(self, readings: list[Reading]) -> list[Reading]:
+        """The readings, marked where a serial number is configured and the device would not tell its own."""
+        if self.identity != "unverifiable":
+            return readings
+        mark = Quality.IDENTITY_UNVERIFIED
+        return [r if r.value is None else r._replace(remark=r.remark | mark) for r in readings]
 
     def pass_over(self, due: DueRead, series: int, sink: Sink) -> None:
         """Have the slots that are too many to be told one by one accounted for."""

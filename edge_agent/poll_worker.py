@@ -124,10 +124,10 @@ class PollWorker:
     def _note_overrun(self, state: MeterState, due: DueRead) -> None:
         if due.missed:
             slots = len(due.missed) + due.missed_more
-            text = f"{state.config.id}: {slots} slots passed before the line was free; lengthen interval_s"
-            self._faults.raise_(FaultCode.LINE_OVERRUN, self.config.id, text)
+            text = f"{slots} slots passed before the line was free; lengthen interval_s"
+            self._faults.raise_(FaultCode.LINE_OVERRUN, state.config.id, text)
         else:
-            self._faults.clear(self.config.id, (FaultCode.LINE_OVERRUN,))
+            self._faults.clear(state.config.id, (FaultCode.LINE_OVERRUN,))
 
     async def _read_meter(self, state: MeterState, reader: ModbusReader, due_ms: int) -> list[Reading]:
         """One round of one meter: all blocks, up to the first that shows it absent."""
@@ -146,6 +146,8 @@ class PollWorker:
         if any(reading.value is not None for reading in readings):
             state.note_good(self._clock.boot_ms())
             self._faults.clear(state.config.id, (FaultCode.METER_SILENT, FaultCode.METER_CORRUPT))
+        if not any(reading.null_cause is NullCause.REFUSED for reading in readings):
+            self._faults.clear(state.config.id, (FaultCode.METER_REFUSES,))
         return readings
 
     async def _read_block(
@@ -156,7 +158,7 @@ class PollWorker:
         except DeviceError as error:
             self._faults.raise_(FaultCode.METER_REFUSES, state.config.id, f"{_place(block)}: {error.text}")
             return reader.nulls(due_ms, self._clock.boot_ms(), NullCause.REFUSED, [block])
-        return reader.decode(block, data, due_ms, self._clock.boot_ms())
+        return state.doubted(reader.decode(block, data, due_ms, self._clock.boot_ms()))
 
     async def _check_identity(self, state: MeterState, reader: ModbusReader) -> None:
         if state.identity in ("verified", "unverifiable", "unconfigured"):

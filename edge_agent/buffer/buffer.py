@@ -100,7 +100,7 @@ class Buffer:
         self.pass_over(len(readings), first_ms - 1, last_ms + 1)
 
     def pass_over(self, count: int, after_ms: int, before_ms: int) -> None:
-        """`count` readings of this boot, due between the two, exclusive, were never made: a Gap will say so."""
+        """`count` readings of this boot, due between the two (exclusive), were never made: a Gap says so."""
         boot = self._clock.boot
         loss = Loss(GapCause.OVERLOAD, Instant(boot, after_ms), Instant(boot, before_ms), count)
         self._overload = loss if self._overload is None else self._overload.joined(loss)

@@ -44,13 +44,14 @@ CHECKPOINT_PAGES = 64
 CACHE_KIB = 1024
 GROUPS_KEPT = 1000
 STREAMS_KEPT = 8
-EVICT_AT_ONCE = 16
+EVICT_AT_ONCE = 4
 PAGES_SPARE = 16  # for inner pages and indexes beside the messages themselves
 VACUUM_PAGES = 64
 
 _SCHEMA = """
 CREATE TABLE streams (number INTEGER PRIMARY KEY, stream INTEGER NOT NULL UNIQUE,
-  next_sequence INTEGER NOT NULL, state INTEGER NOT NULL, epoch INTEGER, counter INTEGER, request_epoch INTEGER, request_counter INTEGER,
+  next_sequence INTEGER NOT NULL, state INTEGER NOT NULL, epoch INTEGER, counter INTEGER,
+  request_epoch INTEGER, request_counter INTEGER,
   freed_first INTEGER, freed_last INTEGER);
 CREATE TABLE sealed (generation INTEGER PRIMARY KEY);
 CREATE TABLE progress (one INTEGER PRIMARY KEY CHECK (one = 1), boot INTEGER NOT NULL, ms INTEGER NOT NULL);
@@ -233,6 +234,15 @@ class Outbox:
         for _, loss in self._take_losses():
             self.add_loss(loss._replace(sequences=None, widened=loss.widened or loss.sequences is not None))
 
+    def note_left_stream(self, mark: Mark) -> None:
+        """Know a stream that this database has lost, or the end of it. Within a transaction."""
+        self.execute(
+            "INSERT INTO streams (stream, next_sequence, state) VALUES (?1, ?2, ?3) ON CONFLICT (stream)"
+            " DO UPDATE SET next_sequence = max(next_sequence, ?2), state = max(state, ?3)",
+            *mark,
+            StreamState.RETIRED,
+        )
+
     # Groups of journal generations
 
     def is_sealed(self, group: int) -> bool:
@@ -357,7 +367,7 @@ class Outbox:
     def unsent_others(self, limit: int) -> list[tuple[int, int, int]]:
         """(id, stream, sequence) of unsent gaps, events, time maps and dictionaries, in order."""
         return self.rows(
-            "SELECT id, stream, sequence FROM messages WHERE state = 0 AND type IN (2, 3, 4, 5) AND stream NOT IN"
+            "SELECT id, stream, sequence FROM messages WHERE state = 0 AND type <> 1 AND stream NOT IN"
             " (SELECT stream FROM streams WHERE state = 2) ORDER BY type = 2, type = 5, id LIMIT ?",
             limit,
         )
@@ -423,13 +433,15 @@ class Outbox:
         used = self._pages("page_count") - self._pages("freelist_count")
         return (self._pages_max - used - PAGES_SPARE) * PAGE_SIZE_BYTES
 
-    def evict(self, size_bytes: int, in_flight: Collection[tuple[int, int]]) -> int:
+    def evict(
+        self, size_bytes: int, in_flight: Collection[tuple[int, int]], *, acknowledged_only: bool = False
+    ) -> int:
         """Remove messages until `size_bytes` of pages have become free, or nothing more may go. Within a
         transaction. The number of messages removed that the backend is not known to hold."""
         before, lost = self._pages("freelist_count"), 0
         while (self._pages("freelist_count") - before) * PAGE_SIZE_BYTES < size_bytes:
             if not self._evict_acknowledged():
-                removed = self._evict_unacknowledged(in_flight)
+                removed = 0 if acknowledged_only else self._evict_unacknowledged(in_flight)
                 if removed == 0:
                     break
                 lost += removed
@@ -489,6 +501,10 @@ class Outbox:
             self.rows("PRAGMA wal_checkpoint(RESTART)")
             if self._pages("freelist_count") >= before:
                 return
+
+    def shorten_log(self) -> None:
+        """Give the write-ahead log's room back to the disk, too."""
+        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _pages(self, pragma: str) -> int:
         return int(self.rows(f"PRAGMA {pragma}")[0][0])

@@ -82,8 +82,11 @@ READINGS_IN_MEMORY_MAX = 2 * SEAL_READINGS_MAX
 EVENTS_IN_MEMORY_MAX = 64
 OPEN_FAILURES_MAX = 3  # then a file that cannot be read counts as damaged
 GENERATION_TRIES_MAX = 100
+START_TRIES = 2
 LAG_MS_MIN, LAG_MS_MAX = 1_000, 60_000
 ROOM_SPARE_BYTES = 64 * 1024
+FULL_QUIET_MS = 60 * 60 * 1000  # a disk that was full is called so for at least an hour
+ROOM_SHARE = 2  # this part of the database's share free is room again
 BACKLOG_SHARE = 4  # at least one send in so many is of the backlog
 
 Key = tuple[int, int]
@@ -168,6 +171,7 @@ class Recorder:
         self._unadopted = False
         self._seal_wanted = False
         self._reserved = False
+        self._full_ms = 0  # when room was last made at somebody's expense
         self._losses: dict[int, Loss] = {}
         self._events: deque[Event] = deque(maxlen=EVENTS_IN_MEMORY_MAX)
         self._published: set[Key] = set()
@@ -186,11 +190,13 @@ class Recorder:
     def start(self) -> None:
         """Recover what earlier runs left. Never refuses, save where another process holds the folder
         (OSError EBUSY): what storage refuses now is tried again at each flush."""
-        try:
-            self._try_start()
-        except OSError as error:
-            if error.errno == errno.EBUSY:
-                raise
+        for _ in range(START_TRIES):
+            try:
+                self._try_start()
+                break
+            except OSError as error:
+                if error.errno == errno.EBUSY:
+                    raise
         self._refresh()
 
     def _try_start(self) -> None:
@@ -204,7 +210,7 @@ class Recorder:
             self._adopt(found, self._losses_at_start(outbox, found))
             self._begin_generation()
         except OutboxDamaged as damage:
-            self._replace_outbox(damage)
+            self._set_outbox_aside(damage)
             raise OSError(errno.EIO, "the outbox was damaged and is begun anew") from damage
         except OSError as error:
             self._start_failures += 1
@@ -246,14 +252,16 @@ class Recorder:
         known = dict(outbox.marks())
         if active is not None and all(known.get(stream, -1) >= least for stream, least in stated.items()):
             return
-        self._begin_stream(outbox, StreamState.RETIRED, lost=bool(stated))
+        self._begin_stream(outbox, StreamState.RETIRED, [Mark(*each) for each in stated.items()])
         if stated:
-            self.conditions[FaultCode.BUFFER_DAMAGED] = (
-                "the database is older than the journal: a new stream began"
-            )
+            text = "the database is missing or older than the journal: a new stream began"
+            self.conditions[FaultCode.BUFFER_DAMAGED] = text
 
-    def _begin_stream(self, outbox: Outbox, left: StreamState, *, lost: bool) -> None:
+    def _begin_stream(self, outbox: Outbox, left: StreamState, lost: Sequence[Mark]) -> None:
+        """`lost`: streams whose messages may be gone with a database."""
         with outbox.transaction():
+            for mark in lost:
+                outbox.note_left_stream(mark)
             outbox.begin_stream(secrets.randbits(32), left)
             if lost:
                 outbox.add_loss(Loss(GapCause.STORAGE_DAMAGED, None, self._clock.now(), None, widened=True))
@@ -566,11 +574,9 @@ class Recorder:
                 return  # the commit that was reported as failed has happened
             plans = [(stretch, self._plan(stretch)) for stretch in sealing.stretches if stretch.readings]
             with outbox.transaction():
-                lost = self._store_plans(outbox, plans)
+                self._store_plans(outbox, plans)
                 outbox.note_sealed(sealing.group)
                 outbox.note_progress(Instant(self._clock.boot, self._durable_ms))
-            if not lost and self._reserved:
-                self.conditions.pop(FaultCode.BUFFER_FULL, None)
 
         try:
             self._with_outbox(operation)
@@ -590,10 +596,9 @@ class Recorder:
             self._exponents = plan.exponents
         return plan
 
-    def _store_plans(self, outbox: Outbox, plans: Sequence[tuple[Stretch, SealPlan | None]]) -> int:
-        """The number of unacknowledged messages that had to go for them."""
+    def _store_plans(self, outbox: Outbox, plans: Sequence[tuple[Stretch, SealPlan | None]]) -> None:
         size_bytes = sum(len(p.table_bytes) + sum(b.size_bytes for b in p.batches) for _, p in plans if p)
-        lost = self._free_room(outbox, size_bytes)
+        self._free_room(outbox, size_bytes)
         for stretch, plan in plans:
             if plan is None:
                 self._lose(GapCause.STORAGE_DAMAGED, stretch.boot, stretch.readings)
@@ -602,29 +607,31 @@ class Recorder:
                 outbox.store_dictionary(decode_table(plan.table_bytes), plan.table_bytes)
             for planned in plan.batches:
                 _store_batch(outbox, planned)
-        return lost
 
     # Room
 
-    def _free_room(self, outbox: Outbox, size_bytes: int) -> int:
+    def _free_room(self, outbox: Outbox, size_bytes: int) -> None:
         """Evict until so much fits below the bound. Within a transaction."""
         missing = size_bytes + ROOM_SPARE_BYTES - outbox.free_bytes()
         lost = outbox.evict(missing, self._in_flight) if missing > 0 else 0
         if lost:
             self._evicted += lost
+            self._full_ms = self._clock.boot_ms()
             self.conditions[FaultCode.BUFFER_FULL] = (
                 f"{self._evicted} messages had to go before they were received"
             )
-        return lost
 
     def _make_room(self) -> None:
         """The disk is full before the bound is: let the reserve go, evict, give pages back to the disk."""
         self.conditions[FaultCode.BUFFER_FULL] = "the disk is full"
+        self._full_ms = self._clock.boot_ms()
+        # Without a reserve, others fill the disk as fast as we empty it: give them as little as will do.
+        size_bytes = self._shares.reserve // 4 if self._reserved else ROOM_SPARE_BYTES
         release_reserve(self._storage)
         self._reserved = False
         outbox = self._opened()
         with outbox.transaction():
-            lost = outbox.evict(self._shares.reserve, self._in_flight)
+            lost = outbox.evict(size_bytes, self._in_flight)
         self._evicted += lost
         outbox.shrink()
         self._tidy(keep=0)
@@ -632,9 +639,27 @@ class Recorder:
     def _hold_reserve(self) -> None:
         if self._reserved or not self._started:
             return
-        with contextlib.suppress(OSError):  # the next flush tries again
+        try:
+            hold_reserve(self._storage, self._shares.reserve)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or self._counts.acknowledged == 0:
+                return  # the next flush tries again
+            self._give_back()
+        else:
+            self._reserved = True
+
+    def _give_back(self) -> None:
+        """Let go of what the backend holds, so that the disk has room for the reserve again."""
+        try:
+            outbox = self._opened()
+            with outbox.transaction():
+                outbox.evict(2 * self._shares.reserve, self._in_flight, acknowledged_only=True)
+            outbox.shrink()
+            outbox.shorten_log()
             hold_reserve(self._storage, self._shares.reserve)
             self._reserved = True
+        except (OSError, OutboxDamaged) as error:
+            self._note_failure(error)
 
     def _tidy(self, keep: int = 1) -> None:
         """Remove sealed generations but the newest `keep`: it outlives a database that turns out damaged."""
@@ -692,19 +717,22 @@ class Recorder:
             raise OSError(errno.EIO, f"outbox: {damage}") from damage
 
     def _replace_outbox(self, damage: OutboxDamaged) -> None:
-        """Set the database aside and begin a new one, with a new stream. Generations that are still on disk
-        count as unsealed there, and are sealed again."""
+        """Begin a new database, with a new stream. Groups that are still on disk count as unsealed there,
+        and are sealed again."""
+        self._set_outbox_aside(damage)
+        try:
+            self._begin_stream(self._opened(), StreamState.RETIRED, self._marks)
+        except OutboxDamaged as again:
+            raise OSError(errno.EIO, f"outbox: {again}") from again
+        self._unadopted = True
+
+    def _set_outbox_aside(self, damage: OutboxDamaged) -> None:
         self._close_outbox()
         self.conditions[FaultCode.BUFFER_DAMAGED] = f"the database was set aside: {damage}"
         for name in [name for name in self._storage.names() if name in DATABASE_NAMES]:
             set_aside(self._storage, name)
         limit_quarantine(self._storage, self._shares.quarantine)
         self._open_failures = 0
-        try:
-            self._begin_stream(self._opened(), StreamState.RETIRED, lost=True)
-        except OutboxDamaged as again:
-            raise OSError(errno.EIO, f"outbox: {again}") from again
-        self._unadopted = True
 
     def _close_outbox(self) -> None:
         outbox, self._outbox = self._outbox, None
@@ -793,10 +821,10 @@ class Recorder:
     def _apply_receipt(self, outbox: Outbox, receipt: Receipt) -> None:
         if claims_too_much(outbox, receipt):
             self.conditions[FaultCode.UPLINK_RECEIPT] = (
-                f"the backend holds messages of stream {receipt.stream} that were never sent from here: was an"
-                " old copy of the storage restored, or the key copied? A new stream began"
+                f"the backend holds messages of stream {receipt.stream} that were never sent from here: was"
+                " an old copy of the storage restored, or the key copied? A new stream began"
             )
-            self._begin_stream(outbox, StreamState.DISPUTED, lost=False)
+            self._begin_stream(outbox, StreamState.DISPUTED, [])
             return
         with outbox.transaction():
             apply_receipt(outbox, receipt, self._clock.now())
@@ -871,8 +899,17 @@ class Recorder:
             if self._outbox is not None:
                 self._counts = self._outbox.counts()
                 self._marks = self._outbox.marks()
+                if self._has_room(self._outbox):
+                    self.conditions.pop(FaultCode.BUFFER_FULL, None)
         except (OSError, OutboxDamaged) as error:
             self._note_failure(error)
+
+    def _has_room(self, outbox: Outbox) -> bool:
+        """The disk gave the reserve back, and there is something that may go without a loss, or there was
+        room enough for some time."""
+        fits = outbox.free_bytes() > self._shares.database // ROOM_SHARE
+        quiet = self._clock.boot_ms() - self._full_ms >= FULL_QUIET_MS
+        return self._reserved and (self._counts.acknowledged > 0 or (fits and quiet))
 
 
 def _store_batch(outbox: Outbox, planned: PlannedBatch) -> None:

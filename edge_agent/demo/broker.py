@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START_TIMEOUT_S = 20.0
+MOSQUITTO_FOLDERS = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin"
 
 
 @dataclass(slots=True)
@@ -34,10 +35,10 @@ class Broker:
             await self.process.wait()
 
 
-async def start_broker(folder: Path, pki: Path) -> Broker:
-    """Start the best broker there is; RuntimeError with its own words if it does not come up."""
+async def start_broker(folder: Path, pki: Path, kind: str = "auto") -> Broker:
+    """Start mosquitto or amqtt ("auto": the first that is there); RuntimeError if it does not come up."""
     port = free_port()
-    mosquitto = shutil.which("mosquitto", path="/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin")
+    mosquitto = None if kind == "amqtt" else shutil.which("mosquitto", path=MOSQUITTO_FOLDERS)
     log = (folder / "broker.log").open("wb")
     with log:
         if mosquitto:

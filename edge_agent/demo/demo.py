@@ -20,7 +20,7 @@ CUT_EVERY_S = 60.0
 CUT_FOR_S = 15.0
 
 
-async def run_demo(*, seconds: int, as_json: bool, folder: Path | None) -> int:
+async def run_demo(*, seconds: int, as_json: bool, folder: Path | None, broker: str = "auto") -> int:
     """Run for `seconds` (0: until Ctrl-C) and print the summary; exit code 0 when nothing is missing."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -29,7 +29,7 @@ async def run_demo(*, seconds: int, as_json: bool, folder: Path | None) -> int:
     with contextlib.ExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-demo-")))
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        async with open_world(place.resolve()) as world:
+        async with open_world(place.resolve(), broker) as world:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(cut_link(world.relay, seconds))]
                 if not as_json:

@@ -100,7 +100,7 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def open_world(folder: Path) -> AsyncIterator[World]:
+async def open_world(folder: Path, broker_kind: str = "auto") -> AsyncIterator[World]:
     """Start plant, broker, link, receiver and agent; end them all on leaving."""
     make_pki(folder / "pki")
     async with contextlib.AsyncExitStack() as stack:
@@ -108,7 +108,7 @@ async def open_world(folder: Path) -> AsyncIterator[World]:
             _process(folder, "plant", "-m", "edge_agent.demo.plant", str(folder))
         )
         meters = await _read_ready(plant, folder / "plant.json")
-        broker = await start_broker(folder, folder / "pki")
+        broker = await start_broker(folder, folder / "pki", broker_kind)
         stack.push_async_callback(broker.stop)
         relay = Relay(broker.port)
         await relay.start()

@@ -3,7 +3,7 @@
 Rules:
 - The outbox is the only queue. Whatever had no PUBACK when a session ended is still unsent there.
 - PUBACK is not custody (UPLINK.md, section 2): it moves a message to "published"; a receipt frees it.
-- At most `IN_FLIGHT_MAX` publishes wait for their PUBACK.
+- At most `IN_FLIGHT_MAX` publishes wait for their PUBACK, or as many as the broker says it stands.
 - Batches that were just sealed wait for this gateway's turn within the interval; nothing else waits.
 """
 
@@ -13,7 +13,9 @@ import asyncio
 import logging
 import random
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -28,12 +30,13 @@ from edge_agent.uplink.tls import explain, probe
 from protocols.errors import ProtocolError
 from protocols.uplink.cbor import decode_message
 from protocols.uplink.cose import PublicKey, verify
-from protocols.uplink.messages import MessageType, Receipt, Request
+from protocols.uplink.messages import Message, MessageType, Receipt, Request
 
 IN_FLIGHT_MAX = 16
 PUBACK_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 60.0
 DOWN_QUEUE_MAX = 64
+RECEIVE_MAXIMUM_DEFAULT = 65_535  # MQTT 5, 3.2.2.3.3
 RECONNECT_FIRST_S = 1.0
 RECONNECT_LAST_S = 300.0
 SPREAD_SHARE = 0.25
@@ -69,6 +72,27 @@ class LinkStatistics:
     downlinks_refused: int
 
 
+class _Client(aiomqtt.Client):
+    """aiomqtt's client, which also tells what the broker stands (neither it nor paho looks at that), and
+    knows at once when the broker will not have it."""
+
+    receive_maximum = RECEIVE_MAXIMUM_DEFAULT
+
+    def _on_connect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None
+    ) -> None:
+        self.receive_maximum = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM_DEFAULT)
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_disconnect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None
+    ) -> None:
+        # Closed before CONNACK, as when a broker refuses the certificate: aiomqtt would wait for its timeout.
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError("the broker closed the connection"))
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+
 class Session:
     """Keeps one MQTT session to the broker, for ever."""
 
@@ -79,7 +103,7 @@ class Session:
         gateway: str,
         key_id: bytes,
         context: ssl.SSLContext | None,
-        backend_key: PublicKey,
+        backend_key: PublicKey | None,
         buffer: Buffer,
         faults: Faults,
         seed: random.Random,
@@ -96,6 +120,7 @@ class Session:
         self._in_flight: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._spread_s = _spread_s(key_id, config.batch_interval_s) if config.spread else 0.0
         self._batches_from_s = 0.0
+        self._caught_up = False
         self._connected = False
         self._state_since_s: float | None = None
         self._last_error = ""
@@ -170,9 +195,9 @@ class Session:
             self._change_state(connected=False)
             await _leave(client)
 
-    def _client(self) -> aiomqtt.Client:
+    def _client(self) -> _Client:
         version = self._config.mqtt_version
-        return aiomqtt.Client(
+        return _Client(
             self._broker.hostname or "",
             self._port,
             identifier=self._gateway,
@@ -207,7 +232,7 @@ class Session:
             cause = await asyncio.to_thread(probe, host, self._port, self._context) or error
         return SessionLost(*explain(cause, self.broker))
 
-    async def _converse(self, client: aiomqtt.Client) -> None:
+    async def _converse(self, client: _Client) -> None:
         await client.subscribe(self._config.topic_down.format(gateway=self._gateway), qos=1)
         sending = asyncio.create_task(self._send_all(client), name="uplink.send")
         receiving = asyncio.create_task(self._receive_all(client), name="uplink.receive")
@@ -223,22 +248,24 @@ class Session:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._in_flight.clear()
 
-    async def _send_all(self, client: aiomqtt.Client) -> None:
+    async def _send_all(self, client: _Client) -> None:
         """Keep the line full: ask the outbox for what is next, publish it, wait for room or for news."""
         while True:
-            messages = await self._buffer.next_messages(IN_FLIGHT_MAX - len(self._in_flight), self._in_flight)
+            room = min(IN_FLIGHT_MAX, client.receive_maximum) - len(self._in_flight)
+            messages = await self._buffer.next_messages(room, self._in_flight)
+            self._take_turn(messages)
             sendable = [message for message in messages if self._may_go(message)]
             for message in sendable:
                 self._start_publish(client, message)
-            await self._wait_for_change(held_back=len(messages) > len(sendable))
+            await self._wait_for_change(full=room <= len(sendable), held_back=len(messages) > len(sendable))
 
-    def _start_publish(self, client: aiomqtt.Client, message: OutboxMessage) -> None:
+    def _start_publish(self, client: _Client, message: OutboxMessage) -> None:
         key = (message.stream, message.sequence)
         self._in_flight[key] = asyncio.create_task(
             self._publish(client, message), name=f"uplink.publish {key}"
         )
 
-    async def _publish(self, client: aiomqtt.Client, message: OutboxMessage) -> None:
+    async def _publish(self, client: _Client, message: OutboxMessage) -> None:
         topic = self._config.topic_up.format(gateway=self._gateway)
         await client.publish(topic, message.data, qos=1, timeout=PUBACK_TIMEOUT_S)
         await self._buffer.mark_published(message.stream, message.sequence)
@@ -246,14 +273,21 @@ class Session:
         self._messages_published += 1
         self._bytes_published += len(message.data)
 
+    def _take_turn(self, messages: Sequence[OutboxMessage]) -> None:
+        """Batches that appear when none was waiting are new, and wait for this gateway's turn; a backlog
+        does not wait again for each batch that joins it."""
+        waiting = any(message.type in _SPREAD_TYPES for message in messages)
+        if waiting and self._caught_up:
+            self._batches_from_s = asyncio.get_running_loop().time() + self._spread_s
+        self._caught_up = not waiting
+
     def _may_go(self, message: OutboxMessage) -> bool:
         """Whether a message need not wait for this gateway's turn in the interval."""
         return message.type not in _SPREAD_TYPES or asyncio.get_running_loop().time() >= self._batches_from_s
 
-    async def _wait_for_change(self, *, held_back: bool) -> None:
+    async def _wait_for_change(self, *, full: bool, held_back: bool) -> None:
         """Return when a publish is done, something new was stored, or held-back batches may go."""
         loop = asyncio.get_running_loop()
-        full = len(self._in_flight) >= IN_FLIGHT_MAX
         waits: set[asyncio.Task[None]] = set(self._in_flight.values())
         news = None if full else asyncio.create_task(self._buffer.wait_for_messages())
         if news is not None:
@@ -265,14 +299,12 @@ class Session:
             if news is not None:
                 news.cancel()
         self._settle(done)
-        if news is not None and news in done and not self._in_flight and not held_back:
-            self._batches_from_s = loop.time() + self._spread_s
 
     def _settle(self, done: set[asyncio.Task[None]]) -> None:
         for key in [key for key, task in self._in_flight.items() if task in done]:
             self._in_flight.pop(key).result()
 
-    async def _receive_all(self, client: aiomqtt.Client) -> None:
+    async def _receive_all(self, client: _Client) -> None:
         async for message in client.messages:
             payload = message.payload
             if isinstance(payload, bytes):
@@ -281,7 +313,7 @@ class Session:
     async def _take_down(self, data: bytes) -> None:
         """A message from the backend; one that is not its own is counted, said, and forgotten."""
         try:
-            content = decode_message(verify(data, self._backend_key))
+            content = self._read_down(data)
         except ProtocolError as error:
             self._downlinks_refused += 1
             self._faults.raise_(
@@ -299,6 +331,11 @@ class Session:
                 self.hurry()
             await self._buffer.apply_request(content)
 
+    def _read_down(self, data: bytes) -> Message:
+        if self._backend_key is None:
+            raise ProtocolError("uplink.key", "no [uplink] backend_key is configured to verify it with")
+        return decode_message(verify(data, self._backend_key))
+
 
 def _spread_s(key_id: bytes, batch_interval_s: int) -> float:
     """This gateway's turn: a fixed share of the first quarter of the interval, from its key id."""
@@ -306,7 +343,7 @@ def _spread_s(key_id: bytes, batch_interval_s: int) -> float:
     return share * min(SPREAD_SHARE * batch_interval_s, SPREAD_S_MAX)
 
 
-async def _leave(client: aiomqtt.Client) -> None:
+async def _leave(client: _Client) -> None:
     """Say goodbye where that is possible; a broken session has nobody to say it to."""
     try:
         async with asyncio.timeout(5):

@@ -55,6 +55,16 @@ _VERIFY_TEXTS = {
     64: (FaultCode.UPLINK_HOST_NAME, "the broker's certificate is made out to another address"),
 }
 
+_NETWORK_TEXTS: tuple[tuple[type[OSError], FaultCode, str], ...] = (
+    (
+        socket.gaierror,
+        FaultCode.UPLINK_DNS,
+        "the name cannot be resolved; is [uplink] url right, is there DNS?",
+    ),
+    (ConnectionRefusedError, FaultCode.UPLINK_REFUSED, "nobody listens on this port"),
+    (TimeoutError, FaultCode.UPLINK_TIMEOUT, "no answer"),
+)
+
 
 def explain(error: BaseException | None, broker: str) -> tuple[FaultCode, str]:
     """Which fault an error of connecting is, and the words for it."""
@@ -73,12 +83,9 @@ def explain(error: BaseException | None, broker: str) -> tuple[FaultCode, str]:
             FaultCode.UPLINK_LOST,
             f"{broker}: the connection broke during the TLS handshake ({error.reason})",
         )
-    if isinstance(error, socket.gaierror):
-        return FaultCode.UPLINK_DNS, f"{broker}: the name cannot be resolved ({error.strerror})"
-    if isinstance(error, ConnectionRefusedError):
-        return FaultCode.UPLINK_REFUSED, f"{broker}: nobody listens on this port"
-    if isinstance(error, TimeoutError):
-        return FaultCode.UPLINK_TIMEOUT, f"{broker}: no answer"
+    for kind, code, text in _NETWORK_TEXTS:
+        if isinstance(error, kind):
+            return code, f"{broker}: {text} ({error})"
     return FaultCode.UPLINK_LOST, f"{broker}: {error}"
 
 

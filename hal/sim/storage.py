@@ -7,6 +7,7 @@ A database file is taken as it lies: SQLite at synchronous=FULL has synced what 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import random
 import sqlite3
@@ -94,13 +95,15 @@ class SimStorage:
         if self.mishap == "cut":
             self._cut = True
             raise PowerCut(call)
-        if self.mishap in ("late", "cut-late"):
+        if self.mishap == "cut-late":
+            self._cut = True
+            with contextlib.suppress(OSError):
+                effect()
+            raise PowerCut(call)
+        if self.mishap == "late":
             effect()
         elif self.mishap == "short" and part is not None:
             part()
-        if self.mishap == "cut-late":
-            self._cut = True
-            raise PowerCut(call)
         number = errno.ENOSPC if self.mishap == "enospc" else errno.EIO
         raise OSError(number, f"simulated at call {len(self.calls)}", call)
 

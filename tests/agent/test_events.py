@@ -67,7 +67,10 @@ def test_different_causes_do_not_wait_for_each_other() -> None:
         task.cancel()
         return book.written
 
-    assert {(time, code) for time, code, _ in run_virtual(main())} == {(0.0, "agent.start"), (0.0, "clock.step")}
+    assert {(time, code) for time, code, _ in run_virtual(main())} == {
+        (0.0, "agent.start"),
+        (0.0, "clock.step"),
+    }
 
 
 def test_renewing_a_fault_tells_nobody_and_keeps_its_age() -> None:
@@ -82,3 +85,23 @@ def test_renewing_a_fault_tells_nobody_and_keeps_its_age() -> None:
     assert (fault.since_boot_ms, fault.evidence) == (100, "still unplugged")
     faults.clear("rs485-1")
     assert told == [True, False]
+
+
+def test_what_happens_while_an_event_is_being_written_is_told_next() -> None:
+    async def main() -> list[Written]:
+        book = Book()
+
+        async def add(code: str, subject: str, details: dict[str, EventDetail]) -> None:
+            if subject == "first":
+                events.tell("port.gone", "second", {})
+            await book.add(code, subject, details)
+
+        events = EventWriter(add)
+        events.tell("port.gone", "first", {})
+        task = asyncio.create_task(events.run())
+        await asyncio.sleep(EVENT_INTERVAL_S / 2)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return book.written
+
+    assert run_virtual(main()) == [(0.0, "port.gone", "first"), (0.0, "port.gone", "second")]

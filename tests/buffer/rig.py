@@ -35,7 +35,9 @@ SERIES = 6
 class HandClock:
     """hal.api.Clock, moved by hand."""
 
-    def __init__(self, ms: int = 1_000_000, boot_id: str = "boot-a", offset: ClockOffset | None = None) -> None:
+    def __init__(
+        self, ms: int = 1_000_000, boot_id: str = "boot-a", offset: ClockOffset | None = None
+    ) -> None:
         self.ms = ms
         self.id = boot_id
         self.known = offset
@@ -109,6 +111,7 @@ class Content:
             self.tables[table_hash(table_bytes_of(payload))] = message.table
 
     def decode(self) -> Content:
+        self.slots.clear()
         for message in self.messages.values():
             if isinstance(message, Batch):
                 self._decode(message)

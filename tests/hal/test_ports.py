@@ -137,7 +137,7 @@ async def _open_read_write(end: FarEnd) -> None:
         await port.read(5.0)
     finally:
         await port.close()
-    await asyncio.sleep(5)
+    await asyncio.Event().wait()
 
 
 async def test_writing_returns_when_the_last_bit_has_left(tmp_path: Path) -> None:

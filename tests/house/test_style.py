@@ -141,6 +141,8 @@ def test_no_exception_is_swallowed() -> None:
 
 def test_tests_wait_for_events_and_do_not_sleep() -> None:
     found = found_in(("tests",), sleeps_too_long)
+    # In virtual time a day passes at once; a module that runs in it may sleep as it likes.
+    found = [where for where in found if "run_virtual" not in (ROOT / where.partition(":")[0]).read_text()]
     assert not found, f"wait for the event with a deadline, or use the virtual clock: {found}"
 
 

@@ -25,8 +25,11 @@ CDDL = (DOCS / "uplink.cddl").read_text()
 VECTORS = json.loads((DOCS / "uplink-vectors.json").read_text())
 RULES = ("batch", "dictionary", "gap", "time-map", "event", "receipt", "request")
 SCHEMAS = {
-    rule: pycddl.Schema(f"start = {rule}\n{CDDL}")
-    for rule in (*RULES, "table", "signed-message", "protected-header")
+    **{rule: pycddl.Schema(f"start = {rule}-message\n{CDDL}") for rule in RULES},
+    **{
+        rule: pycddl.Schema(f"start = {rule}\n{CDDL}")
+        for rule in ("series-table", "signed-message", "protected-header")
+    },
 }
 
 
@@ -86,7 +89,7 @@ def test_every_vector_is_valid_by_the_cddl(vector: dict) -> None:
 
 def test_the_table_vector_has_its_hash_and_is_valid_by_the_cddl() -> None:
     table = bytes.fromhex(VECTORS["table"]["bytes"])
-    SCHEMAS["table"].validate_cbor(table)
+    SCHEMAS["series-table"].validate_cbor(table)
     assert cbor.decode_table(table) == TABLE
     assert cbor.encode_table(TABLE) == table
     assert cbor.table_hash(table).hex() == VECTORS["table"]["hash"]
@@ -116,7 +119,7 @@ def test_whatever_we_encode_is_valid_by_the_cddl(message: Message) -> None:
 @settings(max_examples=50, deadline=None)
 @given(tables)
 def test_whatever_table_we_encode_is_valid_by_the_cddl(table) -> None:  # noqa: ANN001
-    SCHEMAS["table"].validate_cbor(cbor.encode_table(table))
+    SCHEMAS["series-table"].validate_cbor(cbor.encode_table(table))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -133,7 +136,7 @@ def test_the_cddl_refuses_a_member_too_few_and_a_wrong_type(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_specification_names_every_message_and_every_bound(rule: str) -> None:
+def test_the_specification_describes_every_message(rule: str) -> None:
     text = (DOCS / "uplink.md").read_text()
     assert f"### {rule.replace('-', ' ').capitalize()}" in text
 
@@ -143,9 +146,7 @@ def test_the_example_in_the_specification_is_the_first_vector() -> None:
     text = (DOCS / "uplink.md").read_text()
     block = text.split("```hex\n")[1].split("```")[0]
     joined = "".join(line.split("#")[0].replace(" ", "") for line in block.splitlines())
-    assert joined.strip() == VECTORS["messages"][1]["message"] or joined.strip() in {
-        v["message"] for v in VECTORS["messages"]
-    }
+    assert joined == VECTORS["messages"][0]["message"]
 
 
 def validate(payload: bytes) -> None:
