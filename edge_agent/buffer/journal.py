@@ -176,6 +176,8 @@ def read_generation(data: bytes, generation: int) -> Generation:
         _take(found, content, pieces, walls)
         if skipped:
             found.damage.append((before, found.last))
+    if found.header is None and contents:  # frames that nothing gives a meaning, or of a later version
+        found.damage.append((None, None))
     found.stretches = [pieces[number] for number in sorted(pieces) if pieces[number].readings]
     return found
 
@@ -234,8 +236,11 @@ def _read_frame(data: bytes, start: int, generation: int) -> tuple[int, list[Any
     payload = data[body : body + size]
     if _check(payload, generation) != check:
         return None
-    content = cbor2.loads(payload)
-    return body + size, content
+    try:
+        content = cbor2.loads(payload)
+    except (cbor2.CBORDecodeError, ValueError):  # a checksum that fits by chance
+        return None
+    return (body + size, content) if isinstance(content, list) and content else None
 
 
 def _frame(payload: bytes, generation: int) -> bytes:

@@ -4,13 +4,16 @@
 2. The agent's outbox: the signed messages, decoded from the specification.
 3. The receiver's export: what the backend verified and stored.
 
-A reading is lost when the outbox has it and the store does not, or when a meter answered it and the
-store does not have it; it is wrong when the store has a counter value that its meter never gave.
+A reading is lost when the outbox has it and the store does not, or when a slot of its schedule is not
+there at all; it is wrong when the store has a counter value that its meter never gave. (A meter's answer
+that is nowhere stored proves nothing here: `edgectl read` asks meters, too. The kill proof, where nobody
+does, counts those.)
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import sqlite3
 from collections import Counter
@@ -83,7 +86,7 @@ def judge(
     return Summary(
         readings_taken=taken,
         readings_verified=sum(slot.value is not None for slot in held.elements()),
-        lost=(sealed - held).total() + count_unstored(answers, stored),
+        lost=(sealed - held).total() + count_unslotted(stored, intervals_ms(messages)),
         duplicated=count_duplicates(stored),
         unverified=count_unverified(status),
         wrong=count_wrong(answers, stored),
@@ -143,6 +146,34 @@ def read_meter_log(path: Path) -> Iterator[Answer]:
         for quantity, value in row["values"].items():
             if by_name(quantity).kind == "counter":
                 yield Answer(row["meter"], quantity, plain_text(value))
+
+
+Intervals = dict[tuple[str, str], int]
+
+
+def intervals_ms(messages: Iterable[Message]) -> Intervals:
+    """How often each series is due, as the dictionaries state it."""
+    return {
+        (meter.id, by_number(series.quantity).name): series.interval_ms
+        for message in messages
+        if isinstance(message, Dictionary)
+        for meter in message.table
+        for series in meter.series
+    }
+
+
+def count_unslotted(stored: Iterable[Slot], intervals: Intervals) -> int:
+    """Slots of the schedule that nothing was stored for, neither a value nor a null, between the first
+    regular slot of a series and its last; the read at the start lies off the schedule."""
+    dues: dict[tuple[str, str, int], list[int]] = {}
+    for slot in stored:
+        dues.setdefault((slot.meter, slot.quantity, slot.boot), []).append(slot.due_ms)
+    missing = 0
+    for (meter, quantity, _), times in dues.items():
+        regular = sorted(set(times))[1:]
+        steps = [later - earlier for earlier, later in itertools.pairwise(regular)]
+        missing += sum(round(step / intervals[meter, quantity]) - 1 for step in steps)
+    return missing
 
 
 def count_unstored(answers: list[Answer], stored: list[Slot]) -> int:

@@ -23,6 +23,7 @@ from protocols.uplink.cose import Signer, verify
 from protocols.uplink.messages import Receipt
 from tests.buffer.rig import KEY, SERIES, TABLE, HandClock, readings, settings
 from tests.world.broker import Mosquitto
+from tests.world.gateway import wait_until
 from tests.world.pki import Pki, make_pki
 
 BACKEND_KEY = Ed25519PrivateKey.from_private_bytes(bytes(reversed(range(32))))
@@ -165,17 +166,10 @@ async def test_a_receipt_frees_and_a_forged_one_only_raises_a_fault(tmp_path: Pa
             async with listener(broker, pki, asyncio.Queue()) as backend:
                 down = "edge/v1/du-test-01/down"
                 await backend.publish(down, Signer(KEY).sign(receipt), qos=1)
-                await wait_for(lambda: gateway.session.statistics().downlinks_refused == 1)
+                await wait_until(lambda: gateway.session.statistics().downlinks_refused == 1)
                 assert [fault.code for fault in gateway.faults.present()] == ["uplink.receipt"]
                 assert gateway.buffer.statistics().messages_acknowledged == 0
                 await backend.publish(down, Signer(BACKEND_KEY).sign(receipt), qos=1)
-                await wait_for(lambda: gateway.buffer.statistics().messages_acknowledged == 2)
+                await wait_until(lambda: gateway.buffer.statistics().messages_acknowledged == 2)
             assert gateway.session.statistics().held_to == 1
     assert SERIES == 6  # what one batch of this table carries
-
-
-async def wait_for(condition: object) -> None:
-    assert callable(condition)
-    async with asyncio.timeout(WAIT_S):
-        while not condition():
-            await asyncio.sleep(0.02)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 
 import pytest
@@ -45,7 +46,7 @@ def starts_of(durations: list[float], until_s: float) -> list[float]:
 
 def test_delays_double_up_to_the_bound_and_jitter_shortens_them() -> None:
     starts = starts_of([0.0], 2_000.0)
-    waits = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+    waits = [later - earlier for earlier, later in itertools.pairwise(starts)]
     for place, wait in enumerate(waits):
         full = min(2.0**place, 60.0)
         assert full / 2 <= wait <= full
@@ -54,7 +55,7 @@ def test_delays_double_up_to_the_bound_and_jitter_shortens_them() -> None:
 
 def test_an_operation_that_lived_long_begins_again_at_the_first_delay() -> None:
     starts = starts_of([0.0, 0.0, 0.0, 0.0, 100.0], 1_000.0)
-    lived = [later - earlier - 100.0 for earlier, later in zip(starts[4:], starts[5:], strict=False)]
+    lived = [later - earlier - 100.0 for earlier, later in itertools.pairwise(starts[4:])]
     assert lived
     assert all(0.5 <= wait <= 1.0 for wait in lived[:1])
 

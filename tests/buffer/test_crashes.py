@@ -6,12 +6,12 @@ sequences have no holes and no number stands for two different byte strings.
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -221,7 +221,8 @@ async def test_storage_that_never_comes_back_costs_the_oldest_readings_and_leave
     [gap] = content.gaps(GapCause.STORAGE_FULL)
     missing = recorded - set(content.slots)
     assert gap.count == dropped == len(missing)
-    assert gap.start is not None and gap.end is not None
+    assert gap.start is not None
+    assert gap.end is not None
     assert all(gap.start.ms < due < gap.end.ms for *_, due in missing)
 
 
@@ -256,33 +257,30 @@ async def test_thirty_kills_lose_nothing(tmp_path: Path) -> None:
     await kill_some(tmp_path, 30)
 
 
+def run_and_kill(folder: Path, clock_ms: int, lines: int) -> list[str]:
+    """Let a child write for so many lines of its report, kill it, and return all it reported."""
+    command = [sys.executable, "-c", CHILD, str(folder), str(clock_ms)]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as child:
+        assert child.stdout is not None
+        reported = [child.stdout.readline() for _ in range(lines)]
+        assert reported[-1], "the child ended by itself"
+        child.send_signal(signal.SIGKILL)
+        return [line for line in [*reported, *child.stdout] if line.endswith("\n")]
+
+
 async def kill_some(folder: Path, kills: int) -> None:
     random_ = random.Random(SEED)
     flushed: set[tuple[int, str, int, int]] = set()
     sent = Content()
     clock_ms = 1_000_000
     for _ in range(kills):
-        command = [sys.executable, "-c", CHILD, str(folder / "buffer"), str(clock_ms)]
-        root = Path(__file__).parents[2]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ}
-        ) as child:
-            assert child.stdout is not None
-            for line in range(random_.randint(5, 60)):
-                text = child.stdout.readline()
-                assert text, f"the child ended by itself at line {line}"
-                if text.startswith("sent "):
-                    sent.add(bytes.fromhex(text[5:]))
-                else:
-                    clock_ms = int(text)
-                    flushed |= keys(clock_ms)
-            child.send_signal(signal.SIGKILL)
-            for text in child.stdout.read().splitlines(keepends=True):
-                if text.startswith("sent ") and text.endswith("\n"):
-                    sent.add(bytes.fromhex(text[5:]))
-                elif text.endswith("\n"):
-                    clock_ms = int(text)
-                    flushed |= keys(clock_ms)
+        for line in run_and_kill(folder / "buffer", clock_ms, random_.randint(5, 60)):
+            if line.startswith("sent "):
+                sent.add(bytes.fromhex(line[5:]))
+            else:
+                clock_ms = int(line)
+                flushed |= keys(clock_ms)
         clock_ms += 10_000
     rig = await start(folder / "buffer", HandClock(clock_ms))
     await rig.buffer.next_messages(1, set())
@@ -297,22 +295,22 @@ async def kill_some(folder: Path, kills: int) -> None:
     assert content.gaps(GapCause.UNCLEAN_STOP)
 
 
-async def test_a_full_disk_is_filled_drained_and_filled_again(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True
-    )
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)]
+    mounted = subprocess.run(mount, capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip(f"mounting a tmpfs is not permitted: {mounted.stderr.decode().strip()}")
-    try:
-        await fill_drain_fill(disk / "buffer")
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+    yield tmp_path
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
-async def fill_drain_fill(folder: Path) -> None:
+async def test_a_full_disk_is_filled_drained_and_filled_again(small_disk: Path) -> None:
+    folder = small_disk / "buffer"
     rig = await start(folder, size_bytes_max=64 * 1024 * 1024)
+    raised: set[str] = set()
+    rig.faults.listen(lambda fault, _: raised.add(fault.code.value))
     recorded: set[tuple[int, str, int, int]] = set()
     received = Content()
     for round_ in range(2):
@@ -323,7 +321,7 @@ async def fill_drain_fill(folder: Path) -> None:
                 recorded |= keys(rig.clock.ms)
             await rig.buffer.seal_now()
         assert rig.buffer.statistics().evicted_messages > 0
-        assert "buffer.full" in rig.fault_codes
+        assert "buffer.full" in raised
         while messages := await rig.buffer.next_messages(16, set()):
             for message in messages:
                 received.add(message.data)

@@ -50,7 +50,7 @@ GATEWAY_ID = "du-test-01"
 POLL_S = 0.05
 WAIT_S = 30.0
 STOP_TIMEOUT_S = 20.0
-LOG_TAIL_BYTES = 6_000
+LOG_TAIL_BYTES = 3_000
 # What a broker must keep when it is killed: who subscribed, and what waits for them.
 KEEP_SESSIONS = "autosave_on_changes true\nautosave_interval 1"
 SUBSCRIBED = "receiving edge/v1/+/up from"
