@@ -8,7 +8,6 @@ stands in for it so that all further checks still run; nobody uses a struct whil
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence

@@ -18,19 +18,21 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiomqtt
-from aiomqtt.exceptions import MqttConnectError
-
 from config.model import UplinkConfig
 from edge_agent.buffer.buffer import Buffer
 from edge_agent.buffer.outbox import OutboxMessage
 from edge_agent.faults import FaultCode, Faults
 from edge_agent.supervise import Backoff, supervise
+from edge_agent.uplink.lean import without_http
 from edge_agent.uplink.tls import explain, probe
 from protocols.errors import ProtocolError
 from protocols.uplink.cbor import decode_message
 from protocols.uplink.cose import PublicKey, verify
 from protocols.uplink.messages import Message, MessageType, Receipt, Request
+
+with without_http():
+    import aiomqtt
+    from aiomqtt.exceptions import MqttConnectError
 
 IN_FLIGHT_MAX = 16
 PUBACK_TIMEOUT_S = 60.0

@@ -83,6 +83,7 @@ class Program:
     def __init__(self, folder: Path, name: str, *arguments: str) -> None:
         self.log_path = folder / f"{name}.log"
         self.process: asyncio.subprocess.Process | None = None
+        self.launcher: tuple[str, ...] = (sys.executable,)
         self._folder = folder
         self._name = name
         self._arguments = arguments
@@ -101,7 +102,7 @@ class Program:
         assert not self.running, f"{self._name} is running"
         with self.log_path.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", *self._arguments),
+                *(*self.launcher, "-m", *self._arguments),
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
