@@ -11,8 +11,10 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from edge_agent.buffer.outbox import Loss, OutboxMessage
-from edge_agent.buffer.recorder import BufferSettings, BufferStatistics, Recorder
+from edge_agent.buffer.loss import Loss
+from edge_agent.buffer.outbox import OutboxMessage
+from edge_agent.buffer.recorder import Recorder
+from edge_agent.buffer.settings import BufferSettings, BufferStatistics
 from edge_agent.clock import BootClock
 from edge_agent.faults import FaultCode, Faults
 from edge_agent.reading import Reading
@@ -22,8 +24,8 @@ from protocols.uplink.messages import EventDetail, GapCause, Instant, Receipt, R
 
 __all__ = ["Buffer", "BufferSettings", "BufferStatistics", "OutboxMessage"]
 
-INBOX_READINGS_MAX = 20_000
-FLUSH_READINGS_MAX = 4_000  # so many at once do not wait for the flush interval
+INBOX_READINGS_MAX = 8_000
+FLUSH_READINGS_MAX = 2_000  # so many at once do not wait for the flush interval
 SUBJECT = "buffer"
 
 P = ParamSpec("P")
@@ -64,7 +66,7 @@ class Buffer:
     ) -> Buffer:
         """Recover what earlier runs left, and be ready to record.
 
-        Raises ValueError for a table that no receiver would accept or a bound below 1 MiB, and OSError
+        Raises ValueError for a table that `check_table` refuses or a bound below 1 MiB, and OSError
         EBUSY where another process works in the folder. Whatever else is wrong with the storage becomes a
         Fault, and is tried again.
         """
@@ -76,6 +78,11 @@ class Buffer:
             buffer._executor.shutdown(wait=False)
             raise
         return buffer
+
+    def before_persist(self, action: Callable[[], None]) -> None:
+        """Have `action` run on the storage thread at each flush and seal, before the readings taken so far
+        are made durable: what readings were made from must not be older on the disk than they are."""
+        self._recorder.before_persist = action
 
     def record(self, readings: Sequence[Reading]) -> None:
         """Take readings of the present boot; ValueError for a series that the table does not have.
@@ -118,13 +125,14 @@ class Buffer:
                 pass
             woken = self._wake.is_set()
             self._wake.clear()
+            began_s = loop.time()
             if self._present_period() != self._period:
                 await self.seal_now()
-            elif woken or loop.time() >= flush_at_s:
+            elif woken or began_s >= flush_at_s:
                 await self.flush()
             else:
                 continue
-            flush_at_s = loop.time() + self._settings.flush_interval_s
+            flush_at_s = began_s + self._settings.flush_interval_s  # what comes in meanwhile waits no longer
 
     def _present_period(self) -> int:
         """Batch intervals since the beginning of UTC's epoch, or of the boot while the clock is untrusted."""
@@ -141,7 +149,7 @@ class Buffer:
     async def flush(self) -> None:
         """Make everything recorded so far durable; where storage refuses, a Fault says so."""
         await self._hand_over()
-        await self._call(self._recorder.flush)
+        await self._call(self._recorder.flush, self._clock.boot_ms())
 
     async def _hand_over(self) -> None:
         self._flushed_once = self._flushed_once or self._recorded > 0
@@ -153,7 +161,7 @@ class Buffer:
         """Put everything recorded so far into the outbox, signed, without waiting for the interval's end."""
         self._period = self._present_period()
         await self._hand_over()
-        await self._call(self._recorder.seal)
+        await self._call(self._recorder.seal, self._clock.boot_ms())
         self._news.set()
 
     async def set_wall_piece(self, wall: Wall | None) -> None:
@@ -212,7 +220,7 @@ class Buffer:
 
     def _tell(self) -> None:
         """Conditions of the storage thread become Faults, and cease with them."""
-        conditions = dict(self._recorder.conditions)
+        conditions = self._recorder.conditions()
         for code, evidence in conditions.items():
             self._faults.raise_(code, SUBJECT, evidence)
         self._faults.clear(SUBJECT, self._raised - set(conditions))

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from edge_agent.buffer.outbox import Loss, Outbox, State, StreamState
+from edge_agent.buffer.loss import Loss
+from edge_agent.buffer.outbox import Key, Outbox, State, StreamState
 from protocols.uplink.cbor import decode_message
 from protocols.uplink.cose import read_envelope
 from protocols.uplink.messages import (
@@ -30,7 +31,6 @@ RESEND_AFTER_MS_MIN = 5 * 60 * 1000
 RESEND_AFTER_MS_MAX = 6 * 60 * 60 * 1000
 REISSUED_AT_ONCE_MAX = 16
 
-Key = tuple[int, int]
 Ranges = list[tuple[int, int]]
 
 

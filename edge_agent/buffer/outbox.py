@@ -3,8 +3,7 @@
 Rules that keep it so:
 - Signed bytes are stored as they will be sent and never made again. A sequence number is taken in the
   transaction that stores its message.
-- Making room and recording what was lost happen in one transaction. Never removed: what is in flight, a
-  dictionary that a stored batch needs or that is the newest, and a gap that is not acknowledged.
+- A message that is removed before the backend holds it leaves a loss, in the same transaction.
 - Losses that are not told yet coalesce by stream and cause, so that their number is bounded.
 - SQLite's errors leave here as OSError, or as `OutboxDamaged` where the file is not what it should be.
 """
@@ -16,10 +15,11 @@ import enum
 import errno
 import sqlite3
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from edge_agent.buffer.journal import Mark
+from edge_agent.buffer.loss import Loss
 from hal.api import Storage
 from protocols.uplink.cbor import encode_message, table_hash
 from protocols.uplink.cose import Signer
@@ -44,9 +44,9 @@ CHECKPOINT_PAGES = 64
 CACHE_KIB = 1024
 GROUPS_KEPT = 1000
 STREAMS_KEPT = 8
-EVICT_AT_ONCE = 4
-PAGES_SPARE = 16  # for inner pages and indexes beside the messages themselves
-VACUUM_PAGES = 64
+
+Key = tuple[int, int]
+"""A message's stream and sequence."""
 
 _SCHEMA = """
 CREATE TABLE streams (number INTEGER PRIMARY KEY, stream INTEGER NOT NULL UNIQUE,
@@ -96,36 +96,6 @@ class OutboxMessage(NamedTuple):
     data: bytes
 
 
-class Loss(NamedTuple):
-    """A gap that has no place in a stream yet. `readings`: how many, None where not known; the other fields
-    as in protocols.uplink.messages.Gap."""
-
-    cause: int
-    start: Instant | None
-    end: Instant | None
-    readings: int | None
-    sequences: tuple[int, int] | None = None
-    widened: bool = False
-
-    def joined(self, other: Loss) -> Loss:
-        """One loss that covers both; widened where something between them was not lost."""
-        return Loss(
-            self.cause,
-            None if self.start is None or other.start is None else min(self.start, other.start),
-            None if self.end is None or other.end is None else max(self.end, other.end),
-            None if self.readings is None or other.readings is None else self.readings + other.readings,
-            _span(self.sequences, other.sequences),
-            self.widened or other.widened or not self._touches(other),
-        )
-
-    def _touches(self, other: Loss) -> bool:
-        if self.sequences and other.sequences:
-            return self.sequences[1] + 1 >= other.sequences[0] and other.sequences[1] + 1 >= self.sequences[0]
-        if self.end is None or other.start is None or self.start is None or other.end is None:
-            return False
-        return self.end >= other.start and other.end >= self.start
-
-
 class Counts(NamedTuple):
     """Messages by state, and the oldest that the backend is not known to hold."""
 
@@ -146,7 +116,7 @@ class Outbox:
         self, storage: Storage, signer: Signer, size_bytes_max: int, log_size_bytes_max: int
     ) -> None:
         self._signer = signer
-        self._pages_max = size_bytes_max // PAGE_SIZE_BYTES
+        self.pages_max = size_bytes_max // PAGE_SIZE_BYTES
         with _translated():
             self._db = storage.database(DATABASE_NAME)
             try:
@@ -178,7 +148,7 @@ class Outbox:
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         if self._value("SELECT count(*) FROM sqlite_schema WHERE type = 'table'") < 5:
             raise OutboxDamaged("tables are missing")
-        self._db.execute(f"PRAGMA max_page_count = {self._pages_max}").fetchall()
+        self._db.execute(f"PRAGMA max_page_count = {self.pages_max}").fetchall()
 
     def close(self) -> None:
         """Let go of the database. A damaged one is let go of, too."""
@@ -286,23 +256,11 @@ class Outbox:
         data = self._signer.sign(encode_message(message))
         kind = _TYPES[type(message)]
         from_ms, to_ms = span_ms or (None, None)
-        row = (
-            stream,
-            sequence,
-            kind,
-            State.UNSENT,
-            dictionary,
-            readings,
-            boot,
-            from_ms,
-            to_ms,
-            zlib.crc32(data),
-        )
+        place, span = (stream, sequence, kind, State.UNSENT), (boot, from_ms, to_ms)
         self.execute(
             "INSERT INTO messages (stream, sequence, type, state, dictionary, readings, boot, from_ms, to_ms,"
             " crc, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            *row,
-            data,
+            *(*place, dictionary, readings, *span, zlib.crc32(data), data),
         )
         self.execute("UPDATE streams SET next_sequence = ? WHERE stream = ?", sequence + 1, stream)
         return Mark(stream, sequence)
@@ -362,54 +320,32 @@ class Outbox:
         self.execute("DELETE FROM gaps")
         return [(row[0], _loss(row)) for row in rows]
 
-    # What is next
-
-    def unsent_others(self, limit: int) -> list[tuple[int, int, int]]:
-        """(id, stream, sequence) of unsent gaps, events, time maps and dictionaries, in order."""
-        return self.rows(
-            "SELECT id, stream, sequence FROM messages WHERE state = 0 AND type <> 1 AND stream NOT IN"
-            " (SELECT stream FROM streams WHERE state = 2) ORDER BY type = 2, type = 5, id LIMIT ?",
-            limit,
-        )
-
-    def unsent_batches(self, limit: int) -> list[tuple[int, int, int]]:
-        """(id, stream, sequence) of unsent batches, oldest first."""
-        return self.rows(
-            "SELECT id, stream, sequence FROM messages WHERE state = 0 AND type = 1 AND stream NOT IN"
-            " (SELECT stream FROM streams WHERE state = 2) ORDER BY id LIMIT ?",
-            limit,
-        )
-
-    def newest_batch(self) -> list[tuple[int, int, int]]:
-        """The last batch that was sealed, where it is still unsent."""
-        rows = self.rows(
-            "SELECT id, stream, sequence, state FROM messages WHERE type = 1 AND stream ="
-            " (SELECT stream FROM streams WHERE state = 0) ORDER BY sequence DESC LIMIT 1"
-        )
-        return [row[:3] for row in rows if row[3] == State.UNSENT]
-
-    def unsent_dictionary_of(self, message_id: int) -> list[tuple[int, int, int]]:
-        """The dictionary that a message needs and that is still unsent."""
-        return self.rows(
-            "SELECT d.id, d.stream, d.sequence FROM messages m JOIN messages d ON d.dictionary = m.dictionary"
-            " AND d.stream = m.stream AND d.type = 2 AND d.state = 0 WHERE m.id = ? AND m.type = 1",
-            message_id,
-        )
+    # What is stored
 
     def message(self, message_id: int) -> OutboxMessage | None:
         """The message as it was signed; None, and a loss recorded, where the disk has changed it."""
-        rows = self.rows(
-            "SELECT stream, sequence, type, data, crc, boot, from_ms, to_ms, readings"
-            " FROM messages WHERE id = ?",
-            message_id,
-        )
-        stream, sequence, kind, data, crc, boot, from_ms, to_ms, readings = rows[0]
+        rows = self.rows("SELECT stream, sequence, type, data, crc FROM messages WHERE id = ?", message_id)
+        stream, sequence, kind, data, crc = rows[0]
         if zlib.crc32(data) == crc:
             return OutboxMessage(stream, sequence, kind, data)
         with self.transaction():
-            self._lose(GapCause.STORAGE_DAMAGED, stream, sequence, boot, from_ms, to_ms, readings)
-            self.execute("DELETE FROM messages WHERE id = ?", message_id)
+            self.lose_message(GapCause.STORAGE_DAMAGED, message_id)
         return None
+
+    def lose_message(self, cause: GapCause, message_id: int) -> None:
+        """Remove a message and keep the loss of it. Within a transaction.
+
+        Bounds of a gap are exclusive. A message without readings of its own has no instants.
+        """
+        [(stream, sequence, boot, from_ms, to_ms, readings)] = self.rows(
+            "SELECT stream, sequence, boot, from_ms, to_ms, readings FROM messages WHERE id = ?", message_id
+        )
+        active = self.active()
+        named = (sequence, sequence) if active is not None and active.stream == stream else None
+        start = None if boot is None or from_ms is None else Instant(boot, from_ms - 1)
+        end = None if boot is None or to_ms is None else Instant(boot, to_ms + 1)
+        self.execute("DELETE FROM messages WHERE id = ?", message_id)  # first: it makes room for the loss
+        self.add_loss(Loss(cause, start, end, readings, named))
 
     def counts(self) -> Counts:
         """Where the stored messages stand."""
@@ -426,89 +362,6 @@ class Outbox:
             Instant(*oldest[0]) if oldest else None,
         )
 
-    # Room
-
-    def free_bytes(self) -> int:
-        """What can still be stored below the bound."""
-        used = self._pages("page_count") - self._pages("freelist_count")
-        return (self._pages_max - used - PAGES_SPARE) * PAGE_SIZE_BYTES
-
-    def evict(
-        self, size_bytes: int, in_flight: Collection[tuple[int, int]], *, acknowledged_only: bool = False
-    ) -> int:
-        """Remove messages until `size_bytes` of pages have become free, or nothing more may go. Within a
-        transaction. The number of messages removed that the backend is not known to hold."""
-        before, lost = self._pages("freelist_count"), 0
-        while (self._pages("freelist_count") - before) * PAGE_SIZE_BYTES < size_bytes:
-            if not self._evict_acknowledged():
-                removed = 0 if acknowledged_only else self._evict_unacknowledged(in_flight)
-                if removed == 0:
-                    break
-                lost += removed
-        return lost
-
-    def _evict_acknowledged(self) -> bool:
-        rows = self.rows(
-            "SELECT id, stream, sequence FROM messages m WHERE state = 2 AND NOT (type = 2 AND"
-            " (EXISTS (SELECT 1 FROM messages b WHERE b.dictionary = m.dictionary AND b.type = 1)"
-            " OR m.id = (SELECT max(id) FROM messages WHERE type = 2))) ORDER BY id LIMIT ?",
-            EVICT_AT_ONCE,
-        )
-        for message_id, stream, sequence in rows:
-            self.execute("DELETE FROM messages WHERE id = ?", message_id)
-            self.execute(
-                "UPDATE streams SET freed_first = min(coalesce(freed_first, ?1), ?1),"
-                " freed_last = max(coalesce(freed_last, ?1), ?1) WHERE stream = ?2",
-                sequence,
-                stream,
-            )
-        return bool(rows)
-
-    def _evict_unacknowledged(self, in_flight: Collection[tuple[int, int]]) -> int:
-        rows = self.rows(
-            "SELECT id, stream, sequence, boot, from_ms, to_ms, readings FROM messages WHERE state < 2"
-            " AND type NOT IN (2, 3) ORDER BY id LIMIT ?",
-            EVICT_AT_ONCE + len(in_flight),
-        )
-        free = [row for row in rows if (row[1], row[2]) not in in_flight][:EVICT_AT_ONCE]
-        for message_id, *lost in free:
-            self.execute("DELETE FROM messages WHERE id = ?", message_id)
-            self._lose(GapCause.EVICTED, *lost)
-        return len(free)
-
-    def _lose(
-        self,
-        cause: GapCause,
-        stream: int,
-        sequence: int,
-        boot: int | None,
-        from_ms: int | None,
-        to_ms: int | None,
-        readings: int,
-    ) -> None:
-        """Bounds of a gap are exclusive. A message without readings of its own has no instants."""
-        active = self.active()
-        named = (sequence, sequence) if active is not None and active.stream == stream else None
-        start = None if boot is None or from_ms is None else Instant(boot, from_ms - 1)
-        end = None if boot is None or to_ms is None else Instant(boot, to_ms + 1)
-        self.add_loss(Loss(cause, start, end, readings, named))
-
-    def shrink(self) -> None:
-        """Give free pages back to the disk, in steps, so that the log stays small."""
-        while self._pages("freelist_count") > 0:
-            before = self._pages("freelist_count")
-            self.rows(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
-            self.rows("PRAGMA wal_checkpoint(RESTART)")
-            if self._pages("freelist_count") >= before:
-                return
-
-    def shorten_log(self) -> None:
-        """Give the write-ahead log's room back to the disk, too."""
-        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    def _pages(self, pragma: str) -> int:
-        return int(self.rows(f"PRAGMA {pragma}")[0][0])
-
 
 _TYPES: dict[type[Message], MessageType] = {
     Batch: MessageType.BATCH,
@@ -524,12 +377,6 @@ def _loss(row: Sequence[Any]) -> Loss:
     start = None if start_boot is None else Instant(start_boot, start_ms)
     end = None if end_boot is None else Instant(end_boot, end_ms)
     return Loss(cause, start, end, count, None if first is None else (first, last), bool(widened))
-
-
-def _span(a: tuple[int, int] | None, b: tuple[int, int] | None) -> tuple[int, int] | None:
-    if a is None or b is None:
-        return a or b
-    return min(a[0], b[0]), max(a[1], b[1])
 
 
 @contextlib.contextmanager

@@ -1,14 +1,22 @@
-"""The one bound on what the buffer may take, how its parts share it, and the reserve.
+"""The one bound on what the buffer may take, how its parts share it, the reserve, and what goes when there
+is no room.
 
 Rules that keep it so: the shares add up to the bound; the reserve is a file of real blocks, so that
-letting it go makes room even on a full disk; nothing but making room may use it.
+letting it go makes room even on a full disk; nothing but making room may use it. What is in flight is
+never evicted. A disk that was full is called so until there is room for good.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from typing import NamedTuple
 
+from edge_agent.buffer.conditions import Conditions
+from edge_agent.buffer.eviction import evict, free_bytes
+from edge_agent.buffer.outbox import Counts, Key, Outbox
+from edge_agent.clock import BootClock
+from edge_agent.faults import FaultCode
 from hal.api import Storage
 
 MIB = 1024 * 1024
@@ -16,6 +24,9 @@ SIZE_BYTES_MIN = MIB
 RESERVE_NAME = "reserve"
 QUARANTINE_PREFIX = "quarantine-"
 QUARANTINE_FILES_MAX = 6
+SPARE_BYTES = 64 * 1024
+FULL_QUIET_MS = 60 * 60 * 1000  # a disk that was full is called so for at least an hour
+FREE_SHARE = 2  # this part of the database's share free is room again
 
 
 class Shares(NamedTuple):
@@ -41,8 +52,68 @@ def share_out(size_bytes_max: int) -> Shares:
     )
 
 
-def hold_reserve(storage: Storage, size_bytes: int) -> None:
-    """Take the reserve where it is not held; OSError, and nothing taken, where there is no room."""
+class Room:
+    """Who takes what, and what had to go for it. `in_flight`: what the session has under way."""
+
+    def __init__(
+        self, storage: Storage, clock: BootClock, conditions: Conditions, size_bytes_max: int
+    ) -> None:
+        self.shares = share_out(size_bytes_max)
+        self.in_flight: Collection[Key] = frozenset()
+        self.evicted = 0  # messages that the backend is not known to hold
+        self._storage = storage
+        self._clock = clock
+        self._conditions = conditions
+        self._reserved = False
+        self._full_ms = 0  # when room was last made at somebody's expense
+
+    def free(self, outbox: Outbox, size_bytes: int) -> None:
+        """Evict until so much fits below the bound. Within a transaction."""
+        missing = size_bytes + SPARE_BYTES - free_bytes(outbox)
+        lost = evict(outbox, missing, self.in_flight) if missing > 0 else 0
+        if lost:
+            self.evicted += lost
+            self._full_ms = self._clock.boot_ms()
+            evidence = f"{self.evicted} messages had to go before they were received"
+            self._conditions.state(FaultCode.BUFFER_FULL, evidence)
+
+    def release_reserve(self) -> int:
+        """The disk is full before the bound is: let the reserve go. How much to evict beside it."""
+        self._conditions.state(FaultCode.BUFFER_FULL, "the disk is full")
+        self._full_ms = self._clock.boot_ms()
+        # Without a reserve, others fill the disk as fast as we empty it: give them as little as will do.
+        size_bytes = self.shares.reserve // 4 if self._reserved else SPARE_BYTES
+        self._storage.remove(RESERVE_NAME)
+        self._reserved = False
+        return size_bytes
+
+    def evict(self, outbox: Outbox, size_bytes: int) -> None:
+        """Remove so much, what the backend holds first. Within a transaction."""
+        self.evicted += evict(outbox, size_bytes, self.in_flight)
+
+    def hold_reserve(self) -> None:
+        """Take the reserve where it is not held; OSError, and nothing taken, where there is no room."""
+        if not self._reserved:
+            _hold(self._storage, self.shares.reserve)
+            self._reserved = True
+
+    def limit_quarantine(self) -> None:
+        """Remove the oldest set-aside files until number and size are within their bounds."""
+        kept = [name for name in self._storage.names() if name.startswith(QUARANTINE_PREFIX)]
+        while kept and (
+            len(kept) > QUARANTINE_FILES_MAX or _size(self._storage, kept) > self.shares.quarantine
+        ):
+            self._storage.remove(kept.pop(0))
+
+    def is_enough(self, outbox: Outbox, counts: Counts) -> bool:
+        """The disk gave the reserve back, and there is something that may go without a loss, or there was
+        room enough for some time."""
+        fits = free_bytes(outbox) > self.shares.database // FREE_SHARE
+        quiet = self._clock.boot_ms() - self._full_ms >= FULL_QUIET_MS
+        return self._reserved and (counts.acknowledged > 0 or (fits and quiet))
+
+
+def _hold(storage: Storage, size_bytes: int) -> None:
     if RESERVE_NAME in storage.names():
         if storage.size_bytes(RESERVE_NAME) >= size_bytes:
             return
@@ -59,22 +130,10 @@ def hold_reserve(storage: Storage, size_bytes: int) -> None:
     file.close()
 
 
-def release_reserve(storage: Storage) -> None:
-    """Give the reserve's room to whoever is recording a loss."""
-    storage.remove(RESERVE_NAME)
-
-
 def set_aside(storage: Storage, name: str) -> None:
     """Keep a damaged file for a person to look at, under a name that nothing here opens."""
     number = 1 + max((_quarantine_number(each) for each in storage.names()), default=0)
     storage.rename(name, f"{QUARANTINE_PREFIX}{number:06d}-{name}")
-
-
-def limit_quarantine(storage: Storage, size_bytes_max: int) -> None:
-    """Remove the oldest set-aside files until number and size are within their bounds."""
-    kept = [name for name in storage.names() if name.startswith(QUARANTINE_PREFIX)]
-    while kept and (len(kept) > QUARANTINE_FILES_MAX or _size(storage, kept) > size_bytes_max):
-        storage.remove(kept.pop(0))
 
 
 def _size(storage: Storage, names: list[str]) -> int:

@@ -1,8 +1,9 @@
 """From readings to batches that fit into a message. Pure.
 
 Rules that keep it so: nothing is rounded: a value that needs more decimals than its series has makes a
-new table; one batch holds one boot, one piece of the wall clock, one table; a batch too large is halved by
-time, then by series, until each half fits.
+new table, and a table is only taken into use while there is room for that (`check_table`); one batch holds
+one boot, one piece of the wall clock, one table; a batch too large is halved by time, then by series, until
+each half fits.
 """
 
 from __future__ import annotations
@@ -16,18 +17,23 @@ from edge_agent.reading import Reading
 from protocols.uplink.cbor import (
     EXPONENT_MAX,
     STREAM_MAX,
+    TooLargeError,
     decode_table,
     encode_message,
     encode_table,
     table_hash,
 )
 from protocols.uplink.columns import Slot, plan_columns
+from protocols.uplink.cose import PAYLOAD_SIZE_BYTES_MAX
 from protocols.uplink.messages import Batch, Series, SeriesTable
 from protocols.value import NullCause
 
 STICKY_EXPONENT_MIN = -12
 SLOTS_PER_BATCH_MAX = 8192  # no batch of more can fit: it is halved without being encoded first
 SEQUENCE_PLACEHOLDER = 2**40  # at least as long in CBOR as any sequence that replaces it
+DICTIONARY_REST_BYTES_MAX = 19  # of a dictionary message, beside its table: array, type, place, string head
+TABLE_SIZE_BYTES_MAX = PAYLOAD_SIZE_BYTES_MAX - DICTIONARY_REST_BYTES_MAX
+TABLE_SPARE_BYTES_MIN = 1024
 
 
 class PlannedBatch(NamedTuple):
@@ -48,10 +54,31 @@ class SealPlan(NamedTuple):
     exponents: dict[int, int]
 
 
+def check_table(table: SeriesTable) -> bytes:
+    """The table's bytes; ValueError, naming the next step, for one that is not to be taken into use.
+
+    An exponent from -25 on is one byte longer in CBOR (RFC 8949, section 3): so much may each series grow.
+    """
+    series = sum(len(meter.series) for meter in table)
+    size_bytes_max = TABLE_SIZE_BYTES_MAX - max(TABLE_SPARE_BYTES_MIN, series)
+    step = "configure fewer meters on this gateway, or narrow their `quantities`"
+    try:
+        table_bytes = encode_table(table)
+    except TooLargeError as error:
+        raise ValueError(f"{len(table)} meters with {series} series: {error}; {step}") from error
+    if len(table_bytes) > size_bytes_max:
+        raise ValueError(
+            f"{len(table)} meters with {series} series make a dictionary of {len(table_bytes)} bytes, at most"
+            f" {size_bytes_max} leave room for finer decimals; {step}"
+        )
+    return table_bytes
+
+
 def plan_seal(stretch: Stretch, exponents: Mapping[int, int]) -> SealPlan:
     """Batches for a stretch. `exponents`: finer ones that series needed before, by series number.
 
-    ProtocolError where the stretch's table is damaged.
+    ProtocolError where the stretch's table is damaged, TooLargeError where no dictionary can hold what it
+    has to become.
     """
     series = _flat(decode_table(stretch.table_bytes))
     readings = [_carriable(reading) for reading in stretch.readings]
@@ -59,6 +86,8 @@ def plan_seal(stretch: Stretch, exponents: Mapping[int, int]) -> SealPlan:
     table_bytes = stretch.table_bytes
     if any(finer[n] < series[n].exponent for n in finer):
         table_bytes = encode_table(_with_exponents(decode_table(table_bytes), finer))
+    if len(table_bytes) > TABLE_SIZE_BYTES_MAX:
+        raise TooLargeError(f"a table of {len(table_bytes)} bytes, at most {TABLE_SIZE_BYTES_MAX} fit")
     units = [min(s.exponent, finer.get(n, s.exponent)) for n, s in enumerate(series)]
     slots = [_slot(reading, units[reading.series]) for reading in readings]
     slots.sort(key=lambda slot: (slot.due_ms, slot.series))

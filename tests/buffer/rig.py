@@ -79,13 +79,22 @@ class Rig:
     def fault_codes(self) -> set[str]:
         return {fault.code.value for fault in self.faults.present()}
 
+    def kill(self) -> None:
+        """End without a word, as a killed process does: the system lets go of its locks."""
+        self.buffer._recorder._keeper.close()
 
-async def start(storage: Storage | Path, clock: HandClock | None = None, **changes: object) -> Rig:
+
+async def start(
+    storage: Storage | Path,
+    clock: HandClock | None = None,
+    table: tuple[DictionaryMeter, ...] = TABLE,
+    **changes: object,
+) -> Rig:
     clock = clock or HandClock()
     storage = FolderStorage(storage) if isinstance(storage, Path) else storage
     faults = Faults(clock.boot_ms)
     boot = BootClock(storage, clock)
-    buffer = await Buffer.open(settings(**changes), storage, Signer(KEY), boot, faults, TABLE)
+    buffer = await Buffer.open(settings(**changes), storage, Signer(KEY), boot, faults, table)
     return Rig(buffer, clock, faults, boot)
 
 

@@ -76,7 +76,7 @@ async def run_twice(storage: SimStorage, story: Story, *, close: bool = True) ->
     try:
         await first_run(rig, story)
     finally:
-        rig.buffer._recorder._close_outbox()
+        rig.kill()
     story.waiting.clear()
     rig = await start(storage, HandClock(rig.clock.ms + 60_000), size_bytes_max=1024 * 1024)
     try:
@@ -86,7 +86,7 @@ async def run_twice(storage: SimStorage, story: Story, *, close: bool = True) ->
         if close:
             await rig.buffer.close()
     finally:
-        rig.buffer._recorder._close_outbox()
+        rig.kill()
 
 
 async def check_after(folder: Path, story: Story) -> None:
