@@ -34,11 +34,11 @@ check: venv
 	$(BIN)/mypy
 
 pytest: venv .venv-judge/stamp
-	.ci/need mosquitto=mosquitto strace=strace
+	.ci/need mosquitto=mosquitto strace=strace mbpoll=mbpoll
 	$(BIN)/python -m pytest -m "not proof"
 
 proof: venv .venv-judge/stamp ## the heavy proofs: kills, cuts, long fuzz
-	.ci/need mosquitto=mosquitto strace=strace
+	.ci/need mosquitto=mosquitto strace=strace mbpoll=mbpoll
 	$(BIN)/python -m pytest -m proof -s
 
 bench: venv ## time to the first reading, memory, bytes per reading

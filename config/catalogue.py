@@ -2,7 +2,7 @@
 
 A profile is data that a person with the manual in hand wrote: each fact is checked against the quantity
 registry, the units, and what Modbus or OBIS allow, and every mistake is told with its file and point.
-The four profiles that the project ships lie in `config/meters/`; a file's name is its profile's name.
+The profiles that the project ships lie in `config/meters/`; a file's name is its profile's name.
 """
 
 from __future__ import annotations
@@ -10,19 +10,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from config.problems import ConfigError, Judge, choices, names_of, suggestion
-from config.profile import DeviceProfile, Object, Point
+from config.profile import DeviceProfile, Identity, Object, Point
 from protocols.obis import format_obis, parse_obis
 from protocols.quantities import QUANTITIES, Quantity, by_name
+from protocols.s0 import parse_constant
 from protocols.units import UNIT_NAMES, conversion
 from protocols.uplink.messages import Medium
 from protocols.value import Scaled, parse_decimal
 
 METERS_FOLDER = Path(__file__).parent / "meters"
-REGISTERS_OF_TYPE = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4, "f64": 4}
+_BINARY = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4, "f64": 4}
+REGISTERS_OF_TYPE = _BINARY | {"bcd16": 1, "bcd32": 2, "bcd48": 3, "bcd64": 4, "bits": 1}
+REGISTERS_OF_SCALE = {"power-i16": 1, "power-i8": 1, "factor-u16": 1, "factor-u32": 2}
+SCALED_TYPES = frozenset(REGISTERS_OF_TYPE) - {"f32", "f64", "bits"}
+IDENTITY_TYPES = frozenset(REGISTERS_OF_TYPE) - {"f32", "f64", "bits"} | {"string"}
+BITS_PER_REGISTER = 16
 BIT_TABLES = ("coil", "discrete")
 REGISTERS_MAX = 125  # Modbus Application Protocol V1.1b3, 6.3
 ADDRESS_MAX = 0xFFFF
 TIMEOUT_S_MAX = 60.0
+PULSE_MS_MAX = 10_000
 MEDIA = {medium.name.lower().replace("_", "-"): medium for medium in Medium}
 
 _READABLE_KINDS = ("counter", "gauge", "state", "interval")
@@ -38,6 +45,7 @@ def load_profile(path: Path) -> DeviceProfile:
         _judge_head(judge, profile, path)
         _judge_points(judge, profile)
         _judge_objects(judge, profile)
+        _judge_pulse(judge, profile)
     if profile is None or judge.problems:
         raise ConfigError(judge.problems)
     return profile
@@ -62,6 +70,23 @@ def catalogue() -> dict[str, DeviceProfile]:
     return profiles
 
 
+def register_count(entry: Point | Identity) -> int:
+    """How many registers an entry's own value takes; its scale register is apart."""
+    if isinstance(entry, Identity) and entry.type == "string":
+        return entry.registers
+    return REGISTERS_OF_TYPE[entry.type]
+
+
+def point_span(point: Point) -> tuple[int, int]:
+    """From where to where (the end not included) a point is read in one request: registers, or bits in the
+    tables of bits. With a scale register, that and everything between belong to it."""
+    first, last = point.address, point.address + (1 if point.table in BIT_TABLES else register_count(point))
+    if point.scale_register is None:
+        return first, last
+    scale = point.scale_register
+    return min(first, scale.address), max(last, scale.address + REGISTERS_OF_SCALE[scale.type])
+
+
 def step_exponent(text: str) -> int | None:
     """The power of ten that a resolution stands for: -1 for "0.1"; None for ""; ValueError for others."""
     if not text:
@@ -79,10 +104,11 @@ def _judge_head(judge: Judge, profile: DeviceProfile, path: Path) -> None:
         judge.say("medium", profile.medium, "one of " + choices(MEDIA) + suggestion(profile.medium, MEDIA))
     if not profile.products:
         judge.say("products", profile.products, 'the makers\' names of the models, as ["SDM630-Modbus V2"]')
-    modbus = profile.protocol == "modbus"
-    if modbus != bool(profile.points) or modbus == bool(profile.objects):
-        right = "[[point]] and no [[object]]" if modbus else "[[object]] and no [[point]]"
-        judge.say("protocol", profile.protocol, f"a profile of this protocol lists {right}")
+    lists = {"[[point]]": profile.points, "[[object]]": profile.objects, "[pulse]": profile.pulse}
+    wanted = {"modbus": "[[point]]", "s0": "[pulse]"}.get(profile.protocol, "[[object]]")
+    if [name for name, content in lists.items() if content] != [wanted]:
+        others = " or ".join(name for name in lists if name != wanted)
+        judge.say("protocol", profile.protocol, f"a profile of this protocol has {wanted} and no {others}")
     limits = profile.limits
     if not 1 <= limits.registers_max <= REGISTERS_MAX:
         judge.say("[limits] registers_max", limits.registers_max, f"1 to {REGISTERS_MAX}")
@@ -97,10 +123,21 @@ def _judge_head(judge: Judge, profile: DeviceProfile, path: Path) -> None:
             f"more than 0, at most {TIMEOUT_S_MAX:g} (seconds)",
         )
     if profile.identity is not None:
-        _judge_place(
-            judge, profile, "[identity]", profile.identity.address, REGISTERS_OF_TYPE[profile.identity.type]
-        )
-        _judge_evidence(judge, profile, "[identity]", profile.identity.evidence)
+        _judge_identity(judge, profile, profile.identity)
+
+
+def _judge_identity(judge: Judge, profile: DeviceProfile, identity: Identity) -> None:
+    text = identity.type == "string"
+    if identity.type not in IDENTITY_TYPES:
+        judge.say("[identity] type", identity.type, "one of " + choices(sorted(IDENTITY_TYPES)))
+        return
+    if text != (identity.registers > 0):
+        right = 'how many registers the text has, as 16, with type "string"; left out with any other type'
+        judge.say("[identity] registers", identity.registers, right)
+    if text and identity.order.startswith("little"):
+        judge.say("[identity] order", identity.order, '"big" or "big-swapped": text is not turned round')
+    _judge_place(judge, profile, "[identity]", identity.address, max(1, register_count(identity)))
+    _judge_evidence(judge, profile, "[identity]", identity.evidence)
 
 
 def _judge_points(judge: Judge, profile: DeviceProfile) -> None:
@@ -108,11 +145,17 @@ def _judge_points(judge: Judge, profile: DeviceProfile) -> None:
     for where, point in zip(wheres, profile.points, strict=True):
         quantity = _judge_quantity(judge, where, point.quantity)
         _judge_evidence(judge, profile, where, point.evidence)
-        size = 1 if point.table in BIT_TABLES else REGISTERS_OF_TYPE[point.type]
-        _judge_place(judge, profile, where, point.address, size)
+        if point.type == "string":
+            judge.say(f"{where} type", point.type, "a type of numbers; only [identity] may be text")
+            continue
         if point.table in BIT_TABLES and point.type != "u16":
             judge.say(f"{where} type", point.type, '"u16": coils and discrete inputs are single bits, 0 or 1')
+        _judge_place(
+            judge, profile, where, point.address, 1 if point.table in BIT_TABLES else register_count(point)
+        )
         _judge_scale(judge, where, point)
+        _judge_scale_register(judge, profile, where, point)
+        _judge_bits(judge, where, point)
         _judge_patterns(judge, where, point)
         if quantity is not None:
             _judge_unit(judge, where, point.unit, quantity)
@@ -137,6 +180,30 @@ def _judge_objects(judge: Judge, profile: DeviceProfile) -> None:
                 f"{where} obis", entry.obis, f"the code that the registry has for {quantity.name}: {known}"
             )
     _judge_twice(judge, wheres, [entry.quantity for entry in profile.objects])
+
+
+def _judge_pulse(judge: Judge, profile: DeviceProfile) -> None:
+    pulse = profile.pulse
+    if pulse is None:
+        return
+    quantity = _judge_quantity(judge, "[pulse]", pulse.quantity)
+    _judge_evidence(judge, profile, "[pulse]", pulse.evidence)
+    judge_constant(judge, "[pulse] pulses_per_unit", pulse.pulses_per_unit)
+    for key, width_ms in (("pulse_ms_min", pulse.pulse_ms_min), ("pause_ms_min", pulse.pause_ms_min)):
+        if not 1 <= width_ms <= PULSE_MS_MAX:
+            judge.say(f"[pulse] {key}", width_ms, f"1 to {PULSE_MS_MAX} (milliseconds)")
+    if quantity is not None and quantity.kind != "counter":
+        judge.say("[pulse] quantity", pulse.quantity, f"a counter; {pulse.quantity} is a {quantity.kind}")
+    elif quantity is not None:
+        _judge_unit(judge, "[pulse]", pulse.unit, quantity)
+
+
+def judge_constant(judge: Judge, key: str, text: str) -> None:
+    """The pulses for one unit, in a profile or of a single meter."""
+    try:
+        parse_constant(text)
+    except ValueError:
+        judge.say(key, text, 'the pulses for one unit as the type plate has them, in quotes, as "1000"')
 
 
 def _wheres(entries: tuple[Point, ...] | tuple[Object, ...], kind: str) -> list[str]:
@@ -179,6 +246,62 @@ def _judge_scale(judge: Judge, where: str, point: Point) -> None:
         scale = Scaled(0, 0)
     if scale.integer == 0:
         judge.say(f"{where} scale", point.scale, 'a decimal number other than zero, in quotes, as "0.01"')
+
+
+def _judge_scale_register(judge: Judge, profile: DeviceProfile, where: str, point: Point) -> None:
+    scale = point.scale_register
+    if scale is None:
+        return
+    key = f"{where} scale_register"
+    if point.type not in SCALED_TYPES or point.table in BIT_TABLES:
+        judge.say(key, scale.address, "none: only whole numbers in registers have one")
+        return
+    size = REGISTERS_OF_SCALE[scale.type]
+    if not 0 <= scale.address <= ADDRESS_MAX + 1 - size:
+        judge.say(key, scale.address, f"0 to {ADDRESS_MAX + 1 - size}, counted from 0 as on the wire")
+        return
+    first, last = point_span(point)
+    if last - first > profile.limits.registers_max:
+        right = f"one request of [limits] registers_max = {profile.limits.registers_max} has both"
+        judge.say(key, scale.address, right)
+    known = _known_registers(profile, point.table)
+    if _longest_gap(first, last, known) > profile.limits.gap_registers_max:
+        judge.say(
+            "[limits] gap_registers_max",
+            profile.limits.gap_registers_max,
+            f"at least {_longest_gap(first, last, known)}, to read {where} and its scale register together",
+        )
+
+
+def _known_registers(profile: DeviceProfile, table: str) -> set[int]:
+    """Registers of a table that hold something that the profile knows."""
+    known: set[int] = set()
+    for point in profile.points:
+        if point.table == table and point.type != "string":
+            known |= set(range(point.address, point.address + register_count(point)))
+            if (scale := point.scale_register) is not None:
+                known |= set(range(scale.address, scale.address + REGISTERS_OF_SCALE[scale.type]))
+    return known
+
+
+def _longest_gap(first: int, last: int, known: set[int]) -> int:
+    gap = longest = 0
+    for address in range(first, last):
+        gap = 0 if address in known else gap + 1
+        longest = max(longest, gap)
+    return longest
+
+
+def _judge_bits(judge: Judge, where: str, point: Point) -> None:
+    if point.type != "bits":
+        if (point.bit, point.bits) != (0, 1):
+            judge.say(f"{where} bit", point.bit, 'left out, as `bits` too: they are for type "bits"')
+    elif not 0 <= point.bit < BITS_PER_REGISTER:
+        judge.say(f"{where} bit", point.bit, "0 to 15; 0 is the register's least significant bit")
+    elif not 1 <= point.bits <= BITS_PER_REGISTER - point.bit:
+        judge.say(
+            f"{where} bits", point.bits, f"1 to {BITS_PER_REGISTER - point.bit}, from bit {point.bit} on"
+        )
 
 
 def _judge_resolution(judge: Judge, where: str, text: str) -> None:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from config.catalogue import METERS_FOLDER, load_profile, profile_names
+from config.catalogue import METERS_FOLDER, judge_constant, load_profile, profile_names
 from config.model import CharacterFormat, GatewayFile, LineConfig, MeterConfig
 from config.problems import ConfigError, Judge, Problem, choices, format_problems, names_of, suggestion
 from config.profile import DeviceProfile
+from config.pulse_input import read_gpio_url
 
 __all__ = ["ConfigError", "Gateway", "Line", "Problem", "format_problems", "load_gateway", "parse_time_ms"]
 
@@ -27,14 +28,19 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 ID_RIGHT = "1 to 64 letters a-z, digits, dots, dashes and underscores, beginning with a letter or digit"
 SCHEMES = {
     "modbus-rtu": ("serial", "rfc2217", "tcp", "sim"),
+    "modbus-ascii": ("serial", "rfc2217", "tcp", "sim"),
     "modbus-tcp": ("tcp", "sim"),
     "sml": ("serial", "rfc2217", "tcp", "sim"),
+    "s0": ("gpio", "sim"),
 }
 BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 ADDRESSES = {
     "modbus-rtu": (1, 247),
+    "modbus-ascii": (1, 247),
     "modbus-tcp": (0, 255),
 }  # serial line V1.02, 2.2; TCP guide V1.0b, 4.4.1.2
+BUSES = ("modbus-rtu", "modbus-ascii")
+ASCII_FORMAT: CharacterFormat = "7E1"  # serial line V1.02, 2.5.2: 7 bits, even parity by default
 INTERVAL_S_MAX = 86_400
 REPLY_TIMEOUT_S_MAX = 60.0
 FLUSH_INTERVAL_S_MIN = 0.1
@@ -152,7 +158,7 @@ def _line(line: LineConfig, file: GatewayFile, profiles: dict[str, DeviceProfile
         config=line,
         meters=places,
         baud=line.baud or used[0].link.baud,
-        format=line.format or used[0].link.format,
+        format=line.format or (ASCII_FORMAT if line.protocol == "modbus-ascii" else used[0].link.format),
         reply_timeout_s=line.reply_timeout_s or max(profile.limits.reply_timeout_s for profile in used),
         gap_s=max(profile.limits.gap_s for profile in used),
     )
@@ -260,6 +266,11 @@ def _judge_lines(judge: Judge, file: GatewayFile, profiles: dict[str, DeviceProf
         if line.protocol == "sml" and len(meters) > 1 and not judge.is_bad(f"{where} protocol"):
             right = f"one meter on this line, because it pushes; now {choices(meter.id for meter in meters)}"
             judge.say(where, None, right)
+        if line.protocol == "s0" and len(meters) != 1 and not judge.is_bad(f"{where} protocol"):
+            found = choices(meter.id for meter in meters) or "none"
+            judge.say(where, None, f"one meter on this line, whose pulses come in there; now {found}")
+        if line.protocol == "modbus-rtu" and (line.format or "8").startswith("7"):
+            judge.say(f"{where} format", line.format, "8 data bits, as 8E1: Modbus RTU sends whole bytes")
         if line.protocol != "modbus-tcp":
             _judge_link(judge, where, line, [profiles[m.profile] for m in meters if m.profile in profiles])
 
@@ -270,6 +281,11 @@ def _judge_line_url(judge: Judge, where: str, line: LineConfig) -> None:
     if parts is None or parts.scheme not in allowed:
         schemes = ", ".join(f"{scheme}://" for scheme in allowed)
         judge.say(f"{where} url", line.url, f"a URL that begins with one of {schemes} for {line.protocol}")
+    elif parts.scheme == "gpio":
+        try:
+            read_gpio_url(line.url)
+        except ValueError as error:
+            judge.say(f"{where} url", line.url, str(error))
     elif parts.scheme == "serial" and (parts.netloc or not parts.path.startswith("/")):
         judge.say(
             f"{where} url", line.url, "serial:// and an absolute path, as serial:///dev/serial/by-path/..."
@@ -285,7 +301,8 @@ def _judge_link(judge: Judge, where: str, line: LineConfig, profiles: Sequence[D
     bauds = {profile.name: str(profile.link.baud) for profile in profiles}
     formats = {profile.name: profile.link.format for profile in profiles}
     for key, given, factory in (("baud", line.baud, bauds), ("format", line.format, formats)):
-        if given is None and len(set(factory.values())) > 1:
+        open_to_profiles = given is None and not (key == "format" and line.protocol == "modbus-ascii")
+        if open_to_profiles and len(set(factory.values())) > 1:
             settings = ", ".join(f"{name} {setting}" for name, setting in factory.items())
             judge.say(
                 f"{where} {key}", None, f"stated here: the meters' factory settings differ ({settings})"
@@ -329,12 +346,17 @@ def _judge_on_line(
             f"a profile for {line.protocol}, as line {line.id} has; {profile.name} is for {profile.protocol}"
         )
         judge.say(f"{where} profile", meter.profile, right)
+    if meter.pulses_per_unit and line.protocol == "s0":
+        judge_constant(judge, f"{where} pulses_per_unit", meter.pulses_per_unit)
+    elif meter.pulses_per_unit:
+        judge.say(f"{where} pulses_per_unit", meter.pulses_per_unit, "left out: only an s0 line has pulses")
     if line.protocol in ADDRESSES:
         _judge_range(judge, f"{where} address", meter.address, *ADDRESSES[line.protocol])
 
 
 def _judge_quantities(judge: Judge, where: str, meter: MeterConfig, profile: DeviceProfile) -> None:
     offered = [entry.quantity for entry in profile.points] + [entry.quantity for entry in profile.objects]
+    offered += [profile.pulse.quantity] if profile.pulse is not None else []
     for number, name in enumerate(meter.quantities):
         key = f"{where} quantities"
         if name not in offered:
@@ -346,7 +368,7 @@ def _judge_quantities(judge: Judge, where: str, meter: MeterConfig, profile: Dev
 
 def _judge_addresses(judge: Judge, file: GatewayFile, wheres: Sequence[str]) -> None:
     """On a bus, two devices with one address answer at once."""
-    buses = {line.id for line in file.lines if line.protocol == "modbus-rtu"}
+    buses = {line.id for line in file.lines if line.protocol in BUSES}
     taken: dict[tuple[str, int], str] = {}
     for where, meter in zip(wheres, file.meters, strict=True):
         if meter.line not in buses or judge.is_bad(f"{where} address") or judge.is_bad(f"{where} line"):

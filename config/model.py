@@ -11,8 +11,8 @@ from typing import Literal
 import msgspec
 
 ClockTrust = Literal["kernel", "operator"]
-LineProtocol = Literal["modbus-rtu", "modbus-tcp", "sml"]
-CharacterFormat = Literal["8N1", "8E1", "8O1", "8N2", "7E1"]
+LineProtocol = Literal["modbus-rtu", "modbus-ascii", "modbus-tcp", "sml", "s0"]
+CharacterFormat = Literal["8N1", "8E1", "8O1", "8N2", "7E1", "7O1", "7N2"]
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,8 +28,11 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class LineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[line]]`: one physical segment with one master.
 
-    `url` chooses the hardware: `serial:///dev/serial/by-path/...`, `tcp://host:502`, `sim://...`.
-    `baud` and `format` hold for serial lines; None takes the default of the first meter's profile.
+    `url` chooses the hardware: `serial:///dev/serial/by-path/...`, `tcp://host:502`, `sim://...`, for pulses
+    `gpio:///dev/gpiochip0?line=17`.
+    `baud` and `format` hold for serial lines; None takes the default of the first meter's profile, and
+    7E1 for Modbus ASCII. `modbus-rtu` or `modbus-ascii` with `tcp://` is a serial server that passes
+    characters on as they are; a gateway that translates speaks `modbus-tcp`.
     """
 
     id: str
@@ -43,6 +46,7 @@ class LineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class MeterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[meter]]`: an installed device. `serial` empty: not known, nothing is compared.
 
+    `pulses_per_unit`: a pulse meter's constant as on its type plate; empty: that of its profile.
     `quantities` empty: all points of the profile. `ratio`: transformer ratio, stated to the backend,
     never applied to values. `valid_from`: RFC 3339 date-time from which this device is the installed one.
     """
@@ -56,6 +60,7 @@ class MeterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     interval_s: int = 60
     offset_s: int = 0
     quantities: tuple[str, ...] = ()
+    pulses_per_unit: str = ""
     ratio: tuple[int, int] = (1, 1)
     valid_from: str = ""
 

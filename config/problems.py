@@ -8,6 +8,7 @@ stands in for it so that all further checks still run; nobody uses a struct whil
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -138,7 +139,7 @@ class Judge:
             self.say(where or "file", data, "a table of keys and values")
             stand_in: T = _stand_in(kind)
             return stand_in
-        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        fields = _fields(kind)
         for key in data:
             if key not in fields:
                 near = suggestion(key, [name for name in fields if name not in data])
@@ -204,6 +205,12 @@ def names_of(entries: Sequence[object]) -> list[str]:
 def _place(kind: Any, where: str, key: str) -> str:
     """The key path of a field, in brackets where it is a table."""
     return join(where, f"[{key}]" if _struct_of(kind) else key)
+
+
+@functools.cache
+def _fields(kind: type) -> dict[str, msgspec.structs.FieldInfo]:
+    """A struct's fields by the keys that stand for them. Kept: msgspec reads annotations anew each time."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _stand_in(kind: Any) -> Any:

@@ -13,8 +13,16 @@ import msgspec
 from config.model import CharacterFormat
 
 RegisterTable = Literal["input", "holding", "coil", "discrete"]
-RegisterType = Literal["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64"]
-WordOrder = Literal["big", "little"]
+BinaryType = Literal["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64"]
+RegisterType = Literal[BinaryType, "bcd16", "bcd32", "bcd48", "bcd64", "bits", "string"]
+"""`bcd16` to `bcd64`: four decimal digits a register. `bits`: some bits of a register, as a number.
+`string`: text, one character a byte; only an identity can be one, since readings are numbers."""
+
+WordOrder = Literal["big", "little", "big-swapped", "little-swapped"]
+"""How the bytes ABCD of a value stand in its registers: `big` AB CD (as Modbus has it), `little` CD AB (the
+last register first), `big-swapped` BA DC (each register's bytes exchanged), `little-swapped` DC BA (both)."""
+
+ScaleType = Literal["power-i16", "power-i8", "factor-u16", "factor-u32"]
 Seen = Literal["twice", "once", "family"]
 
 
@@ -44,19 +52,36 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The register that holds the serial number; compared with the meter's `serial` before the first
-    reading counts. `kind` "decimal": the unsigned integer in decimal digits."""
+    """The registers that hold the serial number; compared with the meter's `serial` before the first
+    reading counts. Integers count as unsigned and are told in decimal digits, BCD digit by digit; `string`
+    is text over so many `registers`, without its padding (NUL, blanks)."""
 
     table: RegisterTable
     address: int
     type: RegisterType
+    order: WordOrder = "big"
+    registers: int = 0
     evidence: str
+
+
+class ScaleRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """By what a device wants a point's integer multiplied at present; read in one request with it.
+
+    `type`: "power-i16", the exponent of ten (SunSpec's sunssf, -10 to 10; 0x8000: the point is not
+    implemented); "power-i8", the same in the register's low byte (ENERGYMID); "factor-u16" and
+    "factor-u32", a whole number, big-endian. In the point's own table, `address` from 0.
+    """
+
+    address: int
+    type: ScaleType = "power-i16"
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One quantity and where it is read (Modbus). `address` counts from 0 as on the wire.
 
-    Value = raw x `scale` (a decimal string) in `unit`. `resolution` (a decimal string) is the step to
+    Value = raw x `scale` (a decimal string) in `unit`, and x what `scale_register` says where there is
+    one. `bit`: of type "bits", the lowest that counts (0 is the register's least significant), and `bits`
+    how many do. `resolution` (a decimal string) is the step to
     which a gauge is quantised, "" leaves it as sent; counters are never quantised. `not_available`:
     raw hexadecimal patterns that mean "no value". `evidence`: key of the profile's `[evidence]` table.
     """
@@ -68,6 +93,9 @@ class Point(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     unit: str
     order: WordOrder = "big"
     scale: str = "1"
+    scale_register: ScaleRegister | None = None
+    bit: int = 0
+    bits: int = 1
     resolution: str = ""
     not_available: tuple[str, ...] = ()
     evidence: str
@@ -82,6 +110,22 @@ class Object(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     evidence: str
 
 
+class Pulse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the pulses of an S0 output or a reed contact count. `pulses_per_unit`: for one `unit`, as on the
+    type plate (a decimal string; 10 l a pulse is "0.1" with unit "l"); a meter's own replaces it.
+
+    `pulse_ms_min`, `pause_ms_min`: less is no pulse and no pause. The default is what is left of the 30 ms
+    of EN 62053-31 where its transitions of up to 5 ms are cut off.
+    """
+
+    quantity: str
+    unit: str
+    pulses_per_unit: str
+    pulse_ms_min: int = 25
+    pause_ms_min: int = 25
+    evidence: str
+
+
 class DeviceProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A device family. `name` never changes meaning; a changed meaning is a new name."""
 
@@ -89,10 +133,11 @@ class DeviceProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     maker: str
     products: tuple[str, ...]
     medium: str
-    protocol: Literal["modbus", "sml"]
+    protocol: Literal["modbus", "sml", "s0"]
     evidence: dict[str, Evidence]
     link: Link = Link()
     limits: Limits = Limits()
     identity: Identity | None = None
     points: tuple[Point, ...] = msgspec.field(default=(), name="point")
     objects: tuple[Object, ...] = msgspec.field(default=(), name="object")
+    pulse: Pulse | None = None

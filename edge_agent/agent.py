@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import random
 import ssl
@@ -39,25 +40,29 @@ from edge_agent.control import (
     MeterSilent,
     NoSuchLine,
     NoSuchMeter,
+    NotCalibrated,
     Watchers,
     serve,
 )
 from edge_agent.events import EventWriter
 from edge_agent.faults import FaultCode, Faults
 from edge_agent.identity import load_or_create_signer
-from edge_agent.line import LATE_ANSWER_S_MAX, LineCorrupt, LineDriver, LineMemory, LineTimeout
+from edge_agent.line import LineCorrupt, LineDriver, LineMemory, LineTimeout
 from edge_agent.line_port import LinePort
 from edge_agent.meter_state import MeterState, initial_identity
-from edge_agent.poll_worker import PollWorker, line_silence_s
+from edge_agent.poll_worker import PollWorker, late_answer_s, line_silence_s
+from edge_agent.pulse_counts import PulseCounts, PulseMeter
+from edge_agent.pulse_reader import PulseReader
+from edge_agent.pulse_worker import PulseWorker
 from edge_agent.push_worker import PushWorker
 from edge_agent.readers import ModbusReader, Reader, SmlReader, readers, series_table
 from edge_agent.reading import Reading
-from edge_agent.reports import FrameReport, MeterReading, ReadingReport, StatusReport
+from edge_agent.reports import CalibrationReport, FrameReport, MeterReading, ReadingReport, StatusReport
 from edge_agent.status import Reporter, Worker
 from edge_agent.uplink.session import Session
 from edge_agent.uplink.tls import client_context
-from hal.api import PortError
-from hal.board import open_port
+from hal.api import EdgeSource, PortError
+from hal.board import open_edge_source, open_port
 from hal.clock import SystemClock
 from hal.storage import FolderStorage
 from protocols.errors import DeviceError
@@ -68,15 +73,27 @@ DRAIN_ON_STOP_S = 5.0
 IDLE_ON_STOP_S = 3.0
 KEYS_FOLDER = "keys"
 BUFFER_FOLDER = "buffer"
+COUNTS_FOLDER = "counts"
 
 log = logging.getLogger(__name__)
 
 
 class Agent:
-    """One gateway at work. Made by `open_agent`; offers what the local API asks for."""
+    """One gateway at work. Made by `open_agent`; offers what the local API asks for.
+
+    `started_ms`: what came before it on the boot axis is told by the buffer's gap, what comes after it by
+    the lines' slots.
+    """
 
     def __init__(
-        self, gateway: Gateway, clock: BootClock, faults: Faults, buffer: Buffer, session: Session
+        self,
+        gateway: Gateway,
+        clock: BootClock,
+        faults: Faults,
+        buffer: Buffer,
+        session: Session,
+        counts: PulseCounts,
+        started_ms: int,
     ) -> None:
         self._gateway = gateway
         self._clock = clock
@@ -84,8 +101,10 @@ class Agent:
         self._buffer = buffer
         self._session = session
         self._watchers = Watchers()
-        self._workers = self._make_workers()
+        self._counts = counts
+        self._started_ms = started_ms
         self._events = EventWriter(buffer.add_event)
+        self._workers = self._make_workers()
         self._reporter = Reporter(gateway, clock, faults, buffer, session, self._workers)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -130,6 +149,21 @@ class Agent:
             raise LineUnavailable(line=worker.config.id, evidence=error.text) from error
         return self._reporter.meter_reading(state, readings, self._clock.boot_ms() - started)
 
+    async def calibrate(self, meter: str, value: str) -> CalibrationReport:
+        """A pulse meter shows `value` now. Durable when this returns."""
+        worker, _ = self._find_meter(meter)
+        if not isinstance(worker, PulseWorker):
+            raise NotCalibrated(meter=meter, evidence="it tells its own display, no pulses are counted")
+        try:
+            report = worker.calibrate(value)
+        except ValueError as error:
+            raise NotCalibrated(meter=meter, evidence=str(error)) from error
+        await self._buffer.flush()
+        if self._counts.write_error:
+            text = f"it counts from {report.after} on, but could not be kept: {self._counts.write_error}"
+            raise NotCalibrated(meter=meter, evidence=text)
+        return report
+
     def watch(self) -> AsyncGenerator[ReadingReport, None]:
         """Each reading as it is recorded."""
         return self._watchers.watch()
@@ -165,6 +199,8 @@ class Agent:
         return [self._make_worker(line, meters) for line in self._gateway.lines]
 
     def _make_worker(self, line: Line, meters: Sequence[Reader]) -> Worker:
+        if line.config.protocol == "s0":
+            return self._make_pulse_worker(line, meters[line.meters[0]])
         port = LinePort(line, open_line, self._faults, random.Random())
         states = [self._make_state(place) for place in line.meters]
         pairs = [(state, meters[place]) for state, place in zip(states, line.meters, strict=True)]
@@ -172,9 +208,28 @@ class Agent:
             state, reader = pairs[0]
             if not isinstance(reader, SmlReader):
                 raise TypeError(f"{state.config.id} does not push SML")  # check-config refuses it
-            return PushWorker(line, state, reader, port, self._clock, self, self._faults)
+            return PushWorker(
+                line, state, reader, port, self._clock, self, self._faults, started_ms=self._started_ms
+            )
         polled = [(state, reader) for state, reader in pairs if isinstance(reader, ModbusReader)]
-        return PollWorker(line, polled, port, self._clock, self, self._faults)
+        return PollWorker(line, polled, port, self._clock, self, self._faults, started_ms=self._started_ms)
+
+    def _make_pulse_worker(self, line: Line, reader: Reader) -> PulseWorker:
+        state = self._make_state(line.meters[0])
+        if not isinstance(reader, PulseReader):
+            raise TypeError(f"{state.config.id} has no pulses")  # check-config refuses it
+        return PulseWorker(
+            line,
+            state,
+            reader,
+            LinePort(line, open_pulse_input, self._faults, random.Random()),
+            self._counts,
+            self._clock,
+            self,
+            self._faults,
+            self._events.tell,
+            started_ms=self._started_ms,
+        )
 
     def _make_state(self, place: int) -> MeterState:
         meter = self._gateway.file.meters[place]
@@ -227,8 +282,20 @@ class Agent:
 async def open_line(line: Line, memory: LineMemory) -> LineDriver:
     """Open a line's port; `memory` is what the line's last driver knew. Raises PortError."""
     port = await open_port(line.config.url, baud=line.baud, format=line.format)
-    late_s = LATE_ANSWER_S_MAX if line.config.protocol == "modbus-rtu" else 0.0
-    return LineDriver(port, silence_s=line_silence_s(line), late_answer_s=late_s, memory=memory)
+    return LineDriver(port, silence_s=line_silence_s(line), late_answer_s=late_answer_s(line), memory=memory)
+
+
+async def open_pulse_input(line: Line, _memory: LineMemory) -> EdgeSource:
+    """Open a line's pulse input. Raises PortError."""
+    return await open_edge_source(line.config.url)
+
+
+def open_counts(gateway: Gateway) -> PulseCounts:
+    """The counts of the pulse meters, as earlier runs left them. Without such meters there is no folder."""
+    pairs = zip(gateway.file.meters, readers(gateway), strict=True)
+    meters = [PulseMeter(m.id, r.quantity.name, r.step) for m, r in pairs if isinstance(r, PulseReader)]
+    folder = gateway.state_folder / COUNTS_FOLDER
+    return PulseCounts(FolderStorage(private_folder(folder)) if meters else None, meters)
 
 
 async def open_agent(gateway: Gateway) -> Agent:
@@ -246,7 +313,18 @@ async def open_agent(gateway: Gateway) -> Agent:
         batch_interval_s=uplink.batch_interval_s,
         free_on=uplink.free_on,
     )
-    buffer = await Buffer.open(settings, storage, signer, clock, faults, table)
+    started_ms = clock.boot_ms()
+    try:
+        buffer = await Buffer.open(settings, storage, signer, clock, faults, table)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        raise ValueError(
+            f"{gateway.state_folder}: another agent works in this folder: stop it, or set another "
+            "[gateway] state_folder"
+        ) from error
+    counts = open_counts(gateway)
+    buffer.before_persist(counts.save)
     session = Session(
         uplink,
         gateway=gateway.file.gateway.id,
@@ -257,7 +335,7 @@ async def open_agent(gateway: Gateway) -> Agent:
         faults=faults,
         seed=random.Random(),
     )
-    return Agent(gateway, clock, faults, buffer, session)
+    return Agent(gateway, clock, faults, buffer, session, counts, started_ms)
 
 
 def load_backend_key(path: Path) -> PublicKey:

@@ -45,7 +45,7 @@ from asyncvarlink.conversion import ConversionError
 from asyncvarlink.serviceinterface import InvalidParameter, VarlinkServiceInterface
 
 from edge_agent import __version__
-from edge_agent.reports import FrameReport, MeterReading, ReadingReport, StatusReport
+from edge_agent.reports import CalibrationReport, FrameReport, MeterReading, ReadingReport, StatusReport
 
 INTERFACE = "io.edgegateway.Agent"
 SOCKET_MODE = 0o660
@@ -110,6 +110,14 @@ class LineUnavailable(TypedVarlinkErrorReply, interface=INTERFACE):
         evidence: str
 
 
+class NotCalibrated(TypedVarlinkErrorReply, interface=INTERFACE):
+    """The display was not taken, or not kept; `evidence` says why."""
+
+    class Parameters:
+        meter: str
+        evidence: str
+
+
 class Busy(TypedVarlinkErrorReply, interface=INTERFACE):
     """Too many connections are open; `connections_max` is how many there may be."""
 
@@ -127,6 +135,12 @@ class ControlTarget(Protocol):
         """Read every point of a meter on its line now, in its turn.
 
         Raises NoSuchMeter, MeterSilent, MeterCorrupt, MeterRefuses, LineUnavailable.
+        """
+
+    async def calibrate(self, meter: str, value: str) -> CalibrationReport:
+        """A meter whose pulses are counted shows `value` now; durable on return.
+
+        Raises NoSuchMeter, NotCalibrated.
         """
 
     def watch(self) -> AsyncGenerator[ReadingReport, None]:
@@ -189,7 +203,16 @@ class _Watcher:
 class AgentInterface(VarlinkInterface, name=INTERFACE):
     """An edge gateway: its state, live reads, and readings as they are recorded."""
 
-    errors = (NoSuchMeter, NoSuchLine, MeterSilent, MeterCorrupt, MeterRefuses, LineUnavailable, Busy)
+    errors = (
+        NoSuchMeter,
+        NoSuchLine,
+        MeterSilent,
+        MeterCorrupt,
+        MeterRefuses,
+        LineUnavailable,
+        NotCalibrated,
+        Busy,
+    )
 
     def __init__(self, target: ControlTarget) -> None:
         self._target = target
@@ -209,6 +232,11 @@ class AgentInterface(VarlinkInterface, name=INTERFACE):
             line = next((known.line for known in self._target.status().meters if known.id == meter), "")
             evidence = f"no turn for {meter} within {READ_TIMEOUT_S:.0f} s"
             raise LineUnavailable(line=line, evidence=evidence) from None
+
+    @varlinkmethod(return_parameter="calibration")
+    async def Calibrate(self, *, meter: str, value: str) -> CalibrationReport:  # noqa: N802
+        """Enter what a pulse meter's display shows now; its readings go on from there."""
+        return await self._target.calibrate(meter, value)
 
     @varlinkmethod(return_parameter="reading", delay_generator=False)
     async def Watch(self) -> AsyncIterator[ReadingReport]:  # noqa: N802

@@ -324,7 +324,9 @@ class LineDriver:
             for other, asked_s in self.memory.asked_s.items()
         )
         enough_bytes = max(exchange.response_size_bytes, DAMAGED_ANSWER_BYTES_MIN)
-        answered = foreign_bytes >= enough_bytes and not others_owe
+        count_others = getattr(exchange, "others_bytes", None)  # Modbus' codecs know others' frames
+        others_bytes = count_others(log.received) if count_others is not None else 0
+        answered = foreign_bytes - others_bytes >= enough_bytes and not others_owe
         if answered:
             del self.memory.asked_s[party]
         wanted = f"no answer of {exchange.response_size_bytes} bytes among them"

@@ -6,10 +6,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeVar
 
 from config.load import Line
 from edge_agent.faults import FaultCode, Faults
-from edge_agent.line import LineDriver, LineMemory
+from edge_agent.line import LineMemory
 from edge_agent.supervise import Backoff, supervise
 from hal.api import PortError
 
@@ -20,16 +21,25 @@ HEALTHY_AFTER_S = 10.0
 
 log = logging.getLogger(__name__)
 
-OpenDriver = Callable[[Line, LineMemory], Awaitable[LineDriver]]
+
+class Driver(Protocol):
+    """What a line is worked with while it is open: a LineDriver, or an EdgeSource."""
+
+    async def close(self) -> None:
+        """Release the port."""
 
 
-class LinePort:
+D = TypeVar("D", bound=Driver)
+OpenDriver = Callable[[Line, LineMemory], Awaitable[D]]
+
+
+class LinePort(Generic[D]):
     """The port of a line, kept open; `driver` is None while it is not there."""
 
     def __init__(
         self,
         line: Line,
-        open_driver: OpenDriver,
+        open_driver: OpenDriver[D],
         faults: Faults,
         seed: random.Random,
     ) -> None:
@@ -40,7 +50,7 @@ class LinePort:
         self._lost = asyncio.Event()
         self._loss: PortError | None = None
         self._tried = asyncio.Event()
-        self.driver: LineDriver | None = None
+        self.driver: D | None = None
         self.memory = LineMemory()
         self.last_error = ""
 

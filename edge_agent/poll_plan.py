@@ -1,7 +1,8 @@
 """Which registers are read together, and which meter is due when. Pure: time is an argument.
 
 Rules:
-- Registers are merged into the fewest requests that the device's limits allow, and none is read twice.
+- Registers are merged into the fewest requests that the device's limits allow. A value and its scale
+  register come in one request; nothing is read twice but a scale register that values of two requests share.
 - Slots lie on the boot-time axis where UTC (or, without a trusted clock, the boot time itself) is a
   multiple of the interval plus the offset. A slot is given out once, or is named as missed, never both.
 - Each meter is read once at the start, without waiting for its first slot.
@@ -9,11 +10,11 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from config.catalogue import BIT_TABLES, REGISTERS_OF_TYPE
+from config.catalogue import BIT_TABLES, point_span
 from config.profile import Limits, Point, RegisterTable
 
 MISSED_MAX = 100
@@ -52,15 +53,16 @@ class DueRead(NamedTuple):
 
 
 def point_size(point: Point) -> int:
-    """Registers that a point takes, or bits in the tables of bits."""
-    return 1 if point.table in BIT_TABLES else REGISTERS_OF_TYPE[point.type]
+    """Registers that are read for a point, or bits in the tables of bits."""
+    first, last = point_span(point)
+    return last - first
 
 
 def plan_requests(points: Sequence[Point], limits: Limits) -> tuple[RegisterBlock, ...]:
     """The fewest blocks that cover all points, in the order of tables and addresses.
 
-    Blocks begin and end with a point. Going up from the lowest address and taking whatever still fits
-    is optimal: a block that began lower or ended earlier could never save another one.
+    Blocks begin and end with a point or its scale register. Going up from the lowest address and taking
+    whatever still fits is optimal: a block that began lower or ended earlier could never save another one.
     """
     blocks: list[RegisterBlock] = []
     tables = list(dict.fromkeys(point.table for point in points))
@@ -68,25 +70,16 @@ def plan_requests(points: Sequence[Point], limits: Limits) -> tuple[RegisterBloc
         scale = BITS_PER_REGISTER if table in BIT_TABLES else 1
         size_max, gap_max = limits.registers_max * scale, limits.gap_registers_max * scale
         members: list[Point] = []
-        end = 0
-        for point in sorted((p for p in points if p.table == table), key=_span):
-            first, last = _span(point)
-            if members and (last - members[0].address > size_max or first - end > gap_max):
-                blocks.append(_block(table, members, end))
+        start = end = 0
+        for point in sorted((p for p in points if p.table == table), key=point_span):
+            first, last = point_span(point)
+            if members and (last - start > size_max or first - end > gap_max):
+                blocks.append(RegisterBlock(table, start, end - start, tuple(members)))
                 members = []
-            end = max(end, last) if members else last
+            start, end = (start, max(end, last)) if members else (first, last)
             members.append(point)
-        blocks.append(_block(table, members, end))
+        blocks.append(RegisterBlock(table, start, end - start, tuple(members)))
     return tuple(blocks)
-
-
-def _span(point: Point) -> tuple[int, int]:
-    return point.address, point.address + point_size(point)
-
-
-def _block(table: RegisterTable, members: Iterable[Point], end: int) -> RegisterBlock:
-    points = tuple(members)
-    return RegisterBlock(table, points[0].address, end - points[0].address, points)
 
 
 class _Schedule:

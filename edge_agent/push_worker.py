@@ -10,7 +10,7 @@ import asyncio
 from config.load import Line
 from edge_agent.clock import BootClock
 from edge_agent.faults import FaultCode, Faults
-from edge_agent.line import LineTimeout
+from edge_agent.line import LineDriver, LineTimeout
 from edge_agent.line_port import LinePort
 from edge_agent.meter_state import SILENT_ROUNDS_MIN, MeterState, judge_serial
 from edge_agent.poll_plan import DueRead, PollPlan
@@ -34,11 +34,14 @@ class PushWorker:
         line: Line,
         state: MeterState,
         reader: SmlReader,
-        port: LinePort,
+        port: LinePort[LineDriver],
         clock: BootClock,
         sink: Sink,
         faults: Faults,
+        *,
+        started_ms: int,
     ) -> None:
+        """`started_ms`: from when on this run of the agent accounts for every slot."""
         self.line = line
         self.config = line.config
         self.port = port
@@ -50,7 +53,7 @@ class PushWorker:
         self._receiver = SmlReceiver()
         self._open_slot_ms: int | None = None
         self._corrupt = 0
-        self._plan: PollPlan | None = None
+        self._plan = PollPlan([state.planned], clock.alignment_ms(), started_ms)
         self._fresh: asyncio.Future[SmlTelegram] | None = None
 
     @property
@@ -60,8 +63,7 @@ class PushWorker:
 
     def replan(self) -> None:
         """The wall clock stepped: slots lie elsewhere on the boot axis from now on."""
-        if self._plan is not None:
-            self._plan.realign(self._clock.alignment_ms(), self._clock.boot_ms())
+        self._plan.realign(self._clock.alignment_ms(), self._clock.boot_ms())
 
     async def wait_idle(self) -> None:
         """A line that only listens is idle at any time."""
@@ -69,7 +71,6 @@ class PushWorker:
     async def run(self) -> None:
         """Listen, for ever."""
         await self.port.wait_tried()
-        self._plan = PollPlan([self._state.planned], self._clock.alignment_ms(), self._clock.boot_ms())
         while True:
             for due in self._plan.pop_due(self._clock.boot_ms()):
                 self._turn_slot(due)

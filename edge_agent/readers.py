@@ -4,7 +4,9 @@ Rules:
 - Values are exact: integer x 10^exponent in the unit that the quantity registry names. A binary float
   becomes the shortest decimal that gives its bits again. Gauges are then quantised to the point's
   resolution, counters never.
-- "No value" patterns, NaN and infinities become a null with its cause, never a number.
+- "No value" patterns, NaN and infinities become a null with its cause, never a number. What cannot be
+  what its type says (a BCD digit above 9, a scale beyond its range) is a null, too: CORRUPT.
+- Text is no reading. It tells which device this is, and is compared or shown, never sent as a series.
 - The identity mark is for a device that offers nothing to compare a configured serial number with. Then
   it stands on every value of the meter, one rectangle. Where no serial number is configured, none is
   marked: the dictionary's empty serial says it once, for all readings, at no cost.
@@ -13,16 +15,18 @@ Rules:
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from config.catalogue import BIT_TABLES, MEDIA, REGISTERS_OF_TYPE, step_exponent
+from config.catalogue import BIT_TABLES, MEDIA, REGISTERS_OF_SCALE, register_count, step_exponent
 from config.load import Gateway, parse_time_ms
 from config.model import MeterConfig
-from config.profile import DeviceProfile, Object, Point, RegisterType, WordOrder
+from config.profile import DeviceProfile, Object, Point, WordOrder
 from edge_agent.poll_plan import RegisterBlock, plan_requests
+from edge_agent.pulse_reader import PulseReader
 from edge_agent.reading import Reading
 from protocols.obis import parse_obis
 from protocols.quantities import Quantity, by_name
@@ -32,12 +36,15 @@ from protocols.units import DLMS_UNITS, conversion
 from protocols.uplink.messages import DictionaryMeter, Series, SeriesTable
 from protocols.value import NullCause, Quality, Scaled, from_binary32, from_binary64, parse_decimal
 
-FLOAT_EXPONENT_NOMINAL = -3  # of float counters, and of float gauges without a resolution
+FLOAT_EXPONENT_NOMINAL = -3  # of float counters, of float gauges without a resolution, of what is scaled anew
 SML_COUNTER_EXPONENT = -4  # 0.1 Wh in kWh, the finest that the recorded meters send
 LAST_DIGIT_DEFAULT = "0.01"  # of a float counter, in its registry unit
 EXPONENT_MIN = -18  # smaller digits are no meter's: integers that are read as floats look like that
 BITS_MAX = 63  # of a value at its dictionary exponent; what is greater is of a wrong type or word order
 STATUS_BYTES_MAX = 8
+
+SCALE_POWER_MAX = 10  # SunSpec: sunssf is -10 to 10
+SCALE_NOT_IMPLEMENTED = b"\x80\x00"  # SunSpec: of sunssf
 
 _STRUCT_OF_INTEGER = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "u64": ">Q", "i64": ">q"}
 
@@ -83,9 +90,9 @@ class ModbusReader:
         readings = []
         for point in block.points:
             place = point.address - block.address
-            raw = _bit(data, place) if bits else _raw(data, place, point.type, point.order)
+            raw = _bit(data, place) if bits else _raw(data, place, register_count(point), point.order)
             channel = self._channels[point.quantity]
-            value, remark = _modbus_value(channel, point.type, raw)
+            value, remark = _modbus_value(channel, point, raw, _scale_raw(block, point, data))
             remark = remark if value is None else remark | self._base
             readings.append(Reading(channel.series, due_ms, time_ms, value, remark))
         return readings
@@ -100,11 +107,19 @@ class ModbusReader:
         return [Reading(number, due_ms, time_ms, None, int(cause)) for number in numbers]
 
     def decode_serial(self, data: bytes) -> str:
-        """The serial number in decimal digits, or "" where the device has none set (all bits 0 or 1)."""
-        if self._identity is None:
+        """The serial number in digits or as text, or "" where the device has none set (all bits 0 or 1)."""
+        identity = self._identity
+        if identity is None:
             raise ValueError("this device offers no serial number")
-        raw = _raw(data, 0, self._identity.type, "big")
-        return "" if set(raw) in ({0}, {0xFF}) else str(int.from_bytes(raw, "big"))
+        raw = _raw(data, 0, register_count(identity), identity.order)
+        if set(raw) in ({0}, {0xFF}):
+            return ""
+        if identity.type == "string":
+            text = raw.decode("latin-1").replace("\0", " ")
+            return "".join(character for character in text if character.isprintable()).strip()
+        if identity.type.startswith("bcd"):
+            return raw.hex().lstrip("0").upper()
+        return str(int.from_bytes(raw, "big"))
 
 
 class SmlReader:
@@ -151,7 +166,8 @@ class SmlReader:
         return server_id_text(telegram.server_id)
 
 
-Reader = ModbusReader | SmlReader
+Reader = ModbusReader | SmlReader | PulseReader
+_READERS: dict[str, type[Reader]] = {"modbus": ModbusReader, "sml": SmlReader, "s0": PulseReader}
 
 
 def readers(gateway: Gateway) -> tuple[Reader, ...]:
@@ -160,7 +176,7 @@ def readers(gateway: Gateway) -> tuple[Reader, ...]:
     first = 0
     for meter in gateway.file.meters:
         profile = gateway.profile_of(meter)
-        reader = (SmlReader if profile.protocol == "sml" else ModbusReader)(profile, meter, first)
+        reader = _READERS[profile.protocol](profile, meter, first)
         made.append(reader)
         first += len(reader.series)
     return tuple(made)
@@ -233,7 +249,7 @@ def _identity_block(profile: DeviceProfile) -> RegisterBlock | None:
     identity = profile.identity
     if identity is None:
         return None
-    return RegisterBlock(identity.table, identity.address, REGISTERS_OF_TYPE[identity.type], ())
+    return RegisterBlock(identity.table, identity.address, register_count(identity), ())
 
 
 def _factor(point: Point, quantity: Quantity) -> Scaled:
@@ -255,7 +271,8 @@ def _exponent(point: Point) -> int:
     step = _step(point, quantity)
     if step is not None:
         return step
-    return FLOAT_EXPONENT_NOMINAL if point.type in ("f32", "f64") else _factor(point, quantity).exponent
+    moving = point.type in ("f32", "f64") or point.scale_register is not None
+    return FLOAT_EXPONENT_NOMINAL if moving else _factor(point, quantity).exponent
 
 
 def _modbus_channel(point: Point, number: int) -> _Channel:
@@ -282,20 +299,25 @@ def _exhausted_from(point: Point, quantity: Quantity) -> int:
         last_digit = _fraction(parse_decimal(LAST_DIGIT_DEFAULT)) / _fraction(
             conversion(point.unit, quantity.unit)
         )
-    spacings = (abs(factor) * Fraction(2) ** (biased - 150) for biased in range(256))
-    return next((biased for biased, spacing in enumerate(spacings) if spacing > last_digit), 256)
+    return _first_wider(last_digit / abs(factor))
+
+
+@functools.cache
+def _first_wider(spacing: Fraction) -> int:
+    """The least biased exponent whose neighbours lie further apart; few spacings are asked for."""
+    return next((biased for biased in range(256) if Fraction(2) ** (biased - 150) > spacing), 256)
 
 
 def _fraction(value: Scaled) -> Fraction:
     return Fraction(value.integer) * Fraction(10) ** value.exponent
 
 
-def _raw(data: bytes, place: int, kind: RegisterType, order: WordOrder) -> bytes:
+def _raw(data: bytes, place: int, count: int, order: WordOrder) -> bytes:
     """The value's bytes, most significant first, from the registers at `place`."""
-    raw = data[2 * place : 2 * (place + REGISTERS_OF_TYPE[kind])]
-    if order == "big":
-        return raw
-    return b"".join(raw[start : start + 2] for start in range(len(raw) - 2, -1, -2))
+    raw = data[2 * place : 2 * (place + count)]
+    if order in ("big-swapped", "little"):  # "little" is all bytes turned round, but for those in a register
+        raw = b"".join(raw[start : start + 2][::-1] for start in range(0, len(raw), 2))
+    return raw[::-1] if order.startswith("little") else raw
 
 
 def _bit(data: bytes, place: int) -> bytes:
@@ -303,19 +325,55 @@ def _bit(data: bytes, place: int) -> bytes:
     return bytes((0, data[place // 8] >> place % 8 & 1))
 
 
-def _modbus_value(channel: _Channel, kind: RegisterType, raw: bytes) -> tuple[Scaled | None, int]:
+def _scale_raw(block: RegisterBlock, point: Point, data: bytes) -> bytes:
+    """The bytes of the point's scale register; none where it has none."""
+    scale = point.scale_register
+    if scale is None:
+        return b""
+    return _raw(data, scale.address - block.address, REGISTERS_OF_SCALE[scale.type], "big")
+
+
+def _modbus_value(channel: _Channel, point: Point, raw: bytes, scale: bytes) -> tuple[Scaled | None, int]:
     """The value and its quality, or None and the cause."""
     if raw in channel.not_available:
         return None, int(NullCause.NOT_AVAILABLE)
-    if kind in _STRUCT_OF_INTEGER:
-        number: Scaled | None = Scaled(struct.unpack(_STRUCT_OF_INTEGER[kind], raw)[0], 0)
-    else:
-        number = from_binary32(raw) if kind == "f32" else from_binary64(raw)
-    if number is None:
-        return None, int(NullCause.NOT_AVAILABLE)
-    exhausted = kind == "f32" and _biased_exponent(raw) >= channel.exhausted_from
+    factor = _scaled(channel.factor, point, scale)
+    number = _number(point, raw)
+    if isinstance(factor, NullCause):
+        return None, int(factor)
+    if isinstance(number, NullCause):
+        return None, int(number)
+    exhausted = point.type == "f32" and _biased_exponent(raw) >= channel.exhausted_from
     quality = Quality.FLOAT_EXHAUSTED if exhausted else Quality.GOOD
-    return _finish(number.times(channel.factor), channel.exponent, channel.step, quality)
+    return _finish(number.times(factor), channel.exponent, channel.step, quality)
+
+
+def _number(point: Point, raw: bytes) -> Scaled | NullCause:
+    """The registers' number as it stands, or why there is none."""
+    kind = point.type
+    if kind in _STRUCT_OF_INTEGER:
+        return Scaled(struct.unpack(_STRUCT_OF_INTEGER[kind], raw)[0], 0)
+    if kind == "bits":
+        return Scaled(int.from_bytes(raw, "big") >> point.bit & (1 << point.bits) - 1, 0)
+    if kind.startswith("bcd"):
+        digits = raw.hex()
+        return Scaled(int(digits), 0) if digits.isdecimal() else NullCause.CORRUPT
+    number = from_binary32(raw) if kind == "f32" else from_binary64(raw)
+    return NullCause.NOT_AVAILABLE if number is None else number
+
+
+def _scaled(factor: Scaled, point: Point, raw: bytes) -> Scaled | NullCause:
+    """The factor times what the point's scale register, if it has one, says at present."""
+    if point.scale_register is None:
+        return factor
+    kind = point.scale_register.type
+    if kind.startswith("factor"):
+        multiple = int.from_bytes(raw, "big")
+        return factor.times(Scaled(multiple, 0)) if multiple else NullCause.CORRUPT
+    if kind == "power-i16" and raw == SCALE_NOT_IMPLEMENTED:
+        return NullCause.NOT_AVAILABLE
+    power = int.from_bytes(raw if kind == "power-i16" else raw[1:], "big", signed=True)
+    return factor.times(Scaled(1, power)) if abs(power) <= SCALE_POWER_MAX else NullCause.CORRUPT
 
 
 def _finish(

@@ -72,6 +72,31 @@ class ValueReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PulseStatus:
+    """A meter whose pulses the gateway counts. `pulses`: all that were ever seen, None: the count was lost.
+    `calibrated`: a person entered the meter's display. Since the agent started: `glitches` too short for a
+    pulse, `crowded` ones without a pause before them, `lost_edges` that the system lost; none is counted."""
+
+    pulses: int | None
+    calibrated: bool
+    glitches: int
+    crowded: int
+    lost_edges: int
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationReport:
+    """A pulse meter's display was entered: what its readings showed `before` (None: nothing) and show
+    `after`, as exact decimal text in `unit`."""
+
+    meter: str
+    quantity: str
+    unit: str
+    before: str | None
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class MeterStatus:
     """A meter. `last_good_age_ms` None: nothing good since the agent started; `silent_for_ms` None: it
     answers. `serial_read` empty: not read. `address` is the one on the line, 1 where a line has but one."""
@@ -87,12 +112,14 @@ class MeterStatus:
     last_good_age_ms: int | None
     silent_for_ms: int | None
     values: list[ValueReport]
+    pulses: PulseStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BufferStatus:
-    """The buffer's own statistics. `readings_pending` wait for the next flush; `messages_unsent` wait for
-    the link; `size_bytes` covers journal, outbox and side files."""
+    """The buffer's own statistics. `readings_pending` wait for the next flush, `flush_ms_max` is the longest
+    that one took since the agent started; `messages_unsent` wait for the link; `size_bytes` covers journal,
+    outbox and side files."""
 
     stream: int
     next_sequence: int
@@ -100,6 +127,7 @@ class BufferStatus:
     readings_flushed: int
     readings_pending: int
     flush_age_ms: int | None
+    flush_ms_max: int
     messages_unsent: int
     messages_published: int
     messages_acknowledged: int

@@ -12,6 +12,7 @@ from edge_agent.clock import BootClock
 from edge_agent.faults import Faults
 from edge_agent.meter_state import MeterState
 from edge_agent.poll_worker import PollWorker
+from edge_agent.pulse_worker import PulseWorker
 from edge_agent.push_worker import PushWorker
 from edge_agent.readers import series_table
 from edge_agent.reading import Reading
@@ -35,7 +36,7 @@ from edge_agent.uplink.session import Session
 from protocols.quantities import Quantity, by_number
 from protocols.uplink.messages import ClockSource
 
-Worker = PollWorker | PushWorker
+Worker = PollWorker | PushWorker | PulseWorker
 
 
 class Reporter:
@@ -142,6 +143,7 @@ class Reporter:
             last_good_age_ms=None if state.last_good_ms is None else now - state.last_good_ms,
             silent_for_ms=None if state.silent_since_ms is None else now - state.silent_since_ms,
             values=[self._value(reading, now) for reading in state.last_readings.values()],
+            pulses=worker.pulse_status() if isinstance(worker, PulseWorker) else None,
         )
 
     def _value(self, reading: Reading, now: int) -> ValueReport:
@@ -165,6 +167,7 @@ class Reporter:
             readings_flushed=known.readings_flushed,
             readings_pending=known.readings_pending,
             flush_age_ms=None if known.last_flush_boot_ms is None else now - known.last_flush_boot_ms,
+            flush_ms_max=known.flush_ms_max,
             messages_unsent=known.messages_unsent,
             messages_published=known.messages_published,
             messages_acknowledged=known.messages_acknowledged,

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,7 +24,12 @@ EXIT_FAULTS = 1
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
 EXIT_METER = 4
-EXIT_CODES = {"NoSuchMeter": EXIT_USAGE, "NoSuchLine": EXIT_USAGE, "Busy": EXIT_UNREACHABLE}
+EXIT_CODES = {
+    "NoSuchMeter": EXIT_USAGE,
+    "NoSuchLine": EXIT_USAGE,
+    "NotCalibrated": EXIT_USAGE,
+    "Busy": EXIT_UNREACHABLE,
+}
 
 
 def _language_of(arguments: list[str]) -> str | None:
@@ -46,6 +51,8 @@ Every = Annotated[bool, typer.Option("--all", help=_help("help.all"))]
 Seconds = Annotated[float, typer.Option("--seconds", min=0, help=_help("help.seconds"))]
 Meter = Annotated[str, typer.Argument(help=_help("help.meter"))]
 OnlyMeter = Annotated[str | None, typer.Argument(metavar="[METER]", help=_help("help.only"))]
+
+Protocol = Literal["modbus-rtu", "modbus-tcp", "modbus-ascii", "sml", "d0", "p1"]
 
 app = typer.Typer(
     help=_help("help"),
@@ -126,6 +133,44 @@ def read(
     raise typer.Exit(0 if is_sound(reading) else EXIT_METER)
 
 
+@app.command(help=_help("help.calibrate"))
+def calibrate(
+    meter: Meter,
+    display: Annotated[str, typer.Argument(metavar="VALUE", help=_help("help.display"))],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help=_help("help.yes"))] = False,
+    as_json: AsJson = False,
+    lang: Language = None,
+    socket: Socket = None,
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    words, place = Words(choose_language(lang, os.environ)), _place(socket, config)
+    with _complaints(words, as_json=as_json, unreachable=True):
+        if not yes and not _confirm(meter, display, words, place.socket):
+            print(words("calibrate.unchanged"))
+            raise typer.Exit(EXIT_USAGE)
+        with Client(place.socket) as client:
+            answer = client.call("Calibrate", meter=meter, value=display)["calibration"]
+    if as_json:
+        _print_json(answer)
+    else:
+        before, after = _display(answer["before"], words), _display(answer["after"], words)
+        print(words("calibrate.done", meter=meter, before=before, after=after, unit=answer["unit"]))
+
+
+def _confirm(meter: str, display: str, words: Words, socket: Path) -> bool:
+    """Show what it is now and what it would be, on a connection that does not wait for the person."""
+    with Client(socket) as client:
+        (point,) = client.call("Read", meter=meter)["reading"]["points"][:1]
+    before = _display(point["value"], words)
+    question = words("calibrate.ask", meter=meter, before=before, after=display, unit=point["unit"])
+    return typer.confirm(question, err=True)
+
+
+def _display(value: str | None, words: Words) -> str:
+    return words("calibrate.nothing") if value is None else words.decimal(value)
+
+
 @app.command(help=_help("help.watch"))
 def watch(
     meter: OnlyMeter = None,
@@ -171,6 +216,24 @@ def _show_readings(answers: Iterator[dict[str, Any]], words: Words) -> None:
     make_console(stderr=True).print(words("watch.waiting"), style="dim")
     for answer in answers:
         show_reading(console, words, msgspec.convert(answer, ReadingReport))
+
+
+@app.command(help=_help("help.decode"))
+def decode(
+    source: Annotated[list[str], typer.Argument(metavar="FILE|-|HEX", help=_help("help.source"))],
+    *,
+    protocol: Annotated[Protocol, typer.Option("--protocol", help=_help("help.protocol"))],
+    key: Annotated[str | None, typer.Option("--key", metavar="HEX", help=_help("help.key"))] = None,
+    auth_key: Annotated[
+        str | None, typer.Option("--auth-key", metavar="HEX", help=_help("help.auth-key"))
+    ] = None,
+    as_json: AsJson = False,
+    lang: Language = None,
+) -> None:
+    from edgectl.decode import decode_recording
+
+    words = Words(choose_language(lang, os.environ))
+    raise typer.Exit(decode_recording(" ".join(source), protocol, key, auth_key, words, as_json=as_json))
 
 
 def _place(socket: Path | None, config: Path) -> Place:

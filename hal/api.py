@@ -10,6 +10,8 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple, Protocol
 
+from protocols.s0 import Edge
+
 
 class PortError(Exception):
     """A port that cannot be opened or is gone.
@@ -49,6 +51,25 @@ class Port(Protocol):
 
     async def close(self) -> None:
         """Release the port; closing twice is allowed."""
+
+
+class EdgeSource(Protocol):
+    """One input whose edges are seen as they come: a pulse output's contact. One task at a time.
+
+    Edges from the moment of opening on; the level that stands there then is not one.
+    """
+
+    def now_ns(self) -> int:
+        """The present time on the axis of the edges. It never steps; only differences count."""
+
+    async def wait_edges(self, timeout_s: float) -> list[Edge]:
+        """The edges since the last call, oldest first, as soon as there is one; [] after the timeout.
+
+        Every edge before the call is among them. Raises PortError("port.gone", ...).
+        """
+
+    async def close(self) -> None:
+        """Release the input; closing twice is allowed."""
 
 
 class ClockOffset(NamedTuple):

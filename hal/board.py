@@ -2,7 +2,9 @@
 
 serial:///dev/serial/by-path/...      a serial port; ?rs485=on for direction control by the kernel
 tcp://host:502                        a connection
+gpio:///dev/gpiochip0?line=17         an input for pulses, see config/pulse_input.py
 sim://modbus-rtu?meter=...            simulated meters, see hal/sim/port.py
+sim://s0?period_ms=3600               simulated pulses, see hal/sim/pulses.py
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from config.model import CharacterFormat
-from hal.api import Port, PortError
+from hal.api import EdgeSource, Port, PortError
 from hal.serial_port import open_serial_port
 from hal.tcp_port import open_tcp_port
 
@@ -47,6 +49,20 @@ async def open_port(
         raise PortError("port.setting", f"{url}: RFC 2217 is not supported; {hint}")
     hint = "write serial:///dev/..., tcp://host:port or sim://..."
     raise PortError("port.setting", f"{url}: not a line's URL; {hint}")
+
+
+async def open_edge_source(url: str) -> EdgeSource:
+    """Open the pulse input that `url` names. Raises PortError, whose text says what would be right."""
+    scheme = url.partition(":")[0]
+    if scheme == "gpio":
+        from hal.gpio import open_gpio_input
+
+        return open_gpio_input(url)
+    if scheme == "sim":
+        from hal.sim.pulses import open_sim_pulses
+
+        return open_sim_pulses(url)
+    raise PortError("port.setting", f"{url}: not a pulse input; write gpio:///dev/gpiochip0?line=17")
 
 
 def _open_serial(url: str, parts: SplitResult, baud: int, character_format: CharacterFormat) -> Port:

@@ -59,12 +59,15 @@ def open_serial_port(
     transceiver's enable pin by RTS. Raises PortError "port.missing", "port.busy", "port.denied" or
     "port.setting", whose text names the next step.
     """
+    data_bits, parity = (
+        (8, "N") if _is_pseudo_terminal(path) else (int(character_format[0]), character_format[1])
+    )
     try:
         device = serial.Serial(
             path,
             baud,
-            bytesize=int(character_format[0]),
-            parity=_PARITIES[character_format[1]],
+            bytesize=data_bits,
+            parity=_PARITIES[parity],
             stopbits=int(character_format[2]),
             timeout=0,
             exclusive=True,
@@ -72,7 +75,7 @@ def open_serial_port(
     except (serial.SerialException, ValueError, OverflowError, termios.error) as error:
         raise _open_error(path, error, f"{baud} baud {character_format}") from error
     try:
-        _claim(device, rs485=rs485)
+        _claim(device, rs485=rs485, check_parity=data_bits == 7 and parity != "N")
     except (OSError, ValueError, termios.error) as error:
         device.close()
         raise _open_error(path, error, "RS-485 by the kernel (?rs485=on)" if rs485 else "raw mode") from error
@@ -184,11 +187,16 @@ class SerialPort:
         return PortError("port.gone", text)
 
 
-def _claim(device: serial.Serial, *, rs485: bool) -> None:
-    """What pyserial leaves open: exclusive use, reads that tell a hang-up from nothing, direction."""
+def _claim(device: serial.Serial, *, rs485: bool, check_parity: bool) -> None:
+    """What pyserial leaves open: exclusive use, reads that tell a hang-up from nothing, direction.
+
+    `check_parity`: a character whose parity is wrong is read as NUL. Protocols of 7-bit characters lean on
+    it, their own check being a sum (Modbus ASCII, IEC 62056-21); those of 8 bits have a CRC.
+    """
     fd = device.fileno()
     attributes = termios.tcgetattr(fd)
     attributes[0] &= ~(termios.BRKINT | termios.INPCK)  # a break must not throw away what was received
+    attributes[0] |= termios.INPCK if check_parity else 0
     attributes[6][termios.VMIN] = 1
     attributes[6][termios.VTIME] = 0
     termios.tcsetattr(fd, termios.TCSANOW, attributes)
@@ -199,6 +207,14 @@ def _claim(device: serial.Serial, *, rs485: bool) -> None:
         device.set_low_latency_mode(True)
     if rs485:
         device.rs485_mode = RS485Settings()
+
+
+def _is_pseudo_terminal(path: str) -> bool:
+    """It has neither parity nor characters of 7 bits, and once it is set, refuses them (EINVAL)."""
+    try:
+        return os.major(Path(path).stat().st_rdev) in _PTY_MAJORS
+    except OSError:
+        return False  # opening tells what is wrong
 
 
 def _open_error(path: str, error: BaseException, setting: str) -> PortError:

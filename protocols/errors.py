@@ -5,6 +5,7 @@ arrived damaged. It is an operating condition: callers catch it, count it and go
 own (encoding a value that does not fit) raises `ValueError` and is a bug.
 
     ProtocolError               any bytes that are not what they should be
+    ├── DamagedTelegram         a telegram that began and is none, with the bytes it took up
     └── DeviceError             the device answered, correctly framed, that it refuses
 """
 
@@ -23,6 +24,15 @@ class ProtocolError(Exception):
         self.code = code
         self.text = text
         self.offset = offset
+
+
+class DamagedTelegram(ProtocolError):
+    """A telegram that began and is none. In the input it stood from `start` up to `end`."""
+
+    def __init__(self, code: str, text: str, offset: int, start: int, end: int) -> None:
+        super().__init__(code, text, offset)
+        self.start = start
+        self.end = end
 
 
 class DeviceError(ProtocolError):

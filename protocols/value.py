@@ -20,6 +20,7 @@ class Quality(enum.IntFlag):
     IDENTITY_UNVERIFIED = 2  # the device offers nothing by which to know it, or was not asked yet
     STALE = 4  # repeated by the device, not measured anew
     IMPLAUSIBLE = 8  # outside of what the quantity can be; kept as it came
+    UNWATCHED = 16  # a count kept by the gateway: pulses since the reading before may be missing
 
 
 class NullCause(enum.IntEnum):

@@ -1,7 +1,7 @@
 """Keeps an HTTP stack out of a daemon that has 48 MB.
 
 paho imports `urllib.request`, for proxy settings that it looks at only where PySocks is installed. That
-brings http.client, email, tempfile and 30 more modules: 2.9 MB and a twentieth of the start (measured).
+brings http.client, email, tempfile and 60 modules in all: 1.2 MB and 20 ms of the start (measured).
 """
 
 from __future__ import annotations

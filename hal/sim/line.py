@@ -97,8 +97,14 @@ class WireFrame(NamedTuple):
     pause_s: float = 0.0
 
 
-def plan_sendings(faults: LineFaults, chance: random.Random, answer: bytes) -> list[Sending]:
-    """What becomes of an answer: nothing, itself, or something worse."""
+def plan_sendings(
+    faults: LineFaults, chance: random.Random, answer: bytes, *, parity_checked: bool = False
+) -> list[Sending]:
+    """What becomes of an answer: nothing, itself, or something worse.
+
+    `parity_checked`: characters with an odd number of flipped bits arrive as NUL, as a serial port
+    delivers them that checks parity (7-bit formats; see hal.serial_port).
+    """
 
     def happens(probability: float) -> bool:
         return probability > 0 and chance.random() < probability
@@ -112,7 +118,7 @@ def plan_sendings(faults: LineFaults, chance: random.Random, answer: bytes) -> l
         data = chance.randbytes(len(data))
     if happens(faults.flip):
         names.append("flip")
-        data = _flipped(data, chance)
+        data = _flipped(data, chance, parity_checked=parity_checked)
     if happens(faults.short):
         names.append("short")
         data = data[: chance.randrange(1, len(data))]
@@ -134,11 +140,13 @@ def plan_sendings(faults: LineFaults, chance: random.Random, answer: bytes) -> l
     return [Sending(delay_s, data, "+".join(names))]
 
 
-def _flipped(data: bytes, chance: random.Random) -> bytes:
+def _flipped(data: bytes, chance: random.Random, *, parity_checked: bool) -> bytes:
     damaged = bytearray(data)
     for _ in range(chance.randint(1, 3)):
-        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
-    return bytes(damaged)
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(7 if parity_checked else 8)
+    if not parity_checked:
+        return bytes(damaged)
+    return bytes(0 if (new ^ old).bit_count() % 2 else new for new, old in zip(damaged, data, strict=True))
 
 
 def _noise(chance: random.Random) -> bytes:
@@ -282,6 +290,7 @@ class SimLine:
             char_time_s=character_time_s(baud, character_format), link=link, receive=self._take
         )
         self._device = device
+        self._parity_checked = character_format[0] == "7" and character_format[1] != "N"
         self._turnaround_s = turnaround_s
         self._chance = random.Random(seed)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -321,7 +330,8 @@ class SimLine:
 
     async def _answer(self, frame: bytes, request_end_s: float) -> None:
         ready_s = request_end_s + self._turnaround_s
-        for sending in plan_sendings(self.faults, self._chance, frame):
+        parity_checked = self._parity_checked
+        for sending in plan_sendings(self.faults, self._chance, frame, parity_checked=parity_checked):
             await wait_precisely(ready_s + sending.delay_s - asyncio.get_running_loop().time())
             await self.pty.send(sending.data, sending.fault)
             ready_s = asyncio.get_running_loop().time()
@@ -400,7 +410,8 @@ class SimPushLine:
 
 
 class SimTcpServer:
-    """Devices behind a TCP endpoint on 127.0.0.1. Of the faults only silence, late and split apply."""
+    """Devices behind a TCP endpoint on 127.0.0.1. Of the faults only silence, late and split apply, unless
+    it is a serial server (`passes_line`), which passes on what its line makes of the answers."""
 
     def __init__(
         self,
@@ -409,9 +420,11 @@ class SimTcpServer:
         turnaround_s: float = 0.0,
         faults: LineFaults | None = None,
         seed: int = 0,
+        passes_line: bool = False,
     ) -> None:
         """`make_device` gives the server role for one connection."""
         self.seed = seed
+        self._passes_line = passes_line
         self.faults = LineFaults() if faults is None else faults
         self.port = 0
         self._make_device = make_device
@@ -459,6 +472,8 @@ class SimTcpServer:
         answers: set[asyncio.Task[None]] = set()
         try:
             while data := await reader.read(READ_BYTES_MAX):
+                if self._passes_line and self.faults.echo and self._chance.random() < self.faults.echo:
+                    writer.write(data)
                 for frame in device.receive_data(data):
                     answer = asyncio.get_running_loop().create_task(self._answer(writer, stream, frame))
                     answers.add(answer)
@@ -470,7 +485,8 @@ class SimTcpServer:
             writer.close()
 
     async def _answer(self, writer: asyncio.StreamWriter, stream: asyncio.Lock, frame: bytes) -> None:
-        sendings = plan_sendings(self._network_faults(), self._chance, frame)
+        faults = self.faults if self._passes_line else self._network_faults()
+        sendings = plan_sendings(faults, self._chance, frame)
         if not sendings:
             return
         await asyncio.sleep(self._turnaround_s + sendings[0].delay_s)

@@ -9,6 +9,8 @@ Rules:
   value is the shortest decimal of its bits;
 - a counter's last digit moves on every ms (a binary32 cannot always follow), far faster than any load:
   that no two reads are alike is worth more to a proof than a plausible bill. Gauges follow a load curve;
+- a scale register moves between two values, and what stands in the registers with it: whoever reads the two
+  apart gets it wrong by a factor of ten;
 - a read that touches what the profile does not have is refused as a strict device would.
 """
 
@@ -21,14 +23,18 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from config.profile import DeviceProfile, Object, Point
+from config.catalogue import REGISTERS_OF_SCALE, register_count
+from config.profile import DeviceProfile, Identity, Object, Point, RegisterType, ScaleRegister, WordOrder
+from protocols.modbus.identification import encode_part
 from protocols.modbus.pdu import (
     ILLEGAL_ADDRESS,
     ILLEGAL_FUNCTION,
     ILLEGAL_VALUE,
     READ_HOLDING_REGISTERS,
     READ_INPUT_REGISTERS,
+    IdentificationRequest,
     ReadRequest,
+    ServerIdRequest,
     fault_of_request,
 )
 from protocols.obis import parse_obis
@@ -69,6 +75,7 @@ _PERIODS_S = ((86_400.0, 0.6), (900.0, 0.3), (7.0, 0.1))  # of the load curve, w
 
 COUNTER_START_MAX = 1_000_000  # last digits: an f32 in steps of 0.001 still resolves each one
 FLOAT_COUNTER_DIGITS = 1000  # to one of the register's own unit, in a floating-point register
+SCALE_STEP_MS = 7_000  # how often a scale register changes, as a meter's does with its load
 SML_COUNTER_EXPONENT = -4  # 0.1 mWh a digit, as EasyMeter Q3A sends
 SML_GAUGE_EXPONENT = -2
 SML_LIST_NAME = bytes((1, 0, 98, 10, 255, 255))  # 01 00 62 0A FF FF, as current eHZ name their list
@@ -94,12 +101,13 @@ class _Curve(NamedTuple):
 
 
 class _Register(NamedTuple):
-    """Where something stands in a register table; `point` is None for the serial number."""
+    """Where something stands in a register table: a point's value, a point's scale, or the serial number."""
 
     table: str
     address: int
     size_registers: int
     point: Point | None
+    scale: ScaleRegister | None = None
 
 
 class SimMeter:
@@ -151,6 +159,12 @@ class SimMeter:
         self._report(unit, elapsed_ms, self._whole_values(touched, read, elapsed_ms))
         return self._image(touched, read, elapsed_ms)
 
+    def name_plate(self) -> dict[int, bytes]:
+        """The objects of the device identification, by number."""
+        profile = self.profile
+        texts = (profile.maker, profile.name, "1.0", "", profile.products[0], profile.name, self.serial)
+        return {number: text.encode() for number, text in enumerate(texts)}
+
     def telegram(self, elapsed_ms: int) -> bytes:
         """An SML file with all objects of the profile, as the meter pushes it at that time."""
         seconds = elapsed_ms // 1000
@@ -178,6 +192,7 @@ class SimMeter:
             register.point.quantity: self._decoded(register.point, elapsed_ms)
             for register in touched
             if register.point is not None
+            and register.scale is None
             and register.address >= read.address
             and register.address + register.size_registers <= end
         }
@@ -199,17 +214,27 @@ class SimMeter:
     def _image(self, touched: list[_Register], read: ReadRequest, elapsed_ms: int) -> bytes:
         image = bytearray(2 * read.count)
         for register in touched:
-            data = self._serial_bytes if register.point is None else self._encoded(register.point, elapsed_ms)
+            data = self._content(register, elapsed_ms)
             for offset in range(register.size_registers):
                 place = register.address + offset - read.address
                 if 0 <= place < read.count:
                     image[2 * place : 2 * place + 2] = data[2 * offset : 2 * offset + 2]
         return bytes(image)
 
-    def _encoded(self, point: Point, elapsed_ms: int) -> bytes:
-        """The registers of a point as on the wire."""
-        big_endian = struct.pack(_FORMATS[point.type], self._raw(point, elapsed_ms))
-        return _swap_words(big_endian) if point.order == "little" else big_endian
+    def _content(self, register: _Register, elapsed_ms: int) -> bytes:
+        """The registers as on the wire."""
+        point = register.point
+        if point is None:
+            return self._serial_bytes
+        if register.scale is None:
+            return _ordered(_encoded(point, self._raw(point, elapsed_ms)), point.order)
+        scale = _scale_at(elapsed_ms, register.scale)
+        if register.scale.type.startswith("factor"):
+            return scale.integer.to_bytes(2 * REGISTERS_OF_SCALE[register.scale.type], "big")
+        power = scale.exponent.to_bytes(2, "big", signed=True)
+        return (
+            power if register.scale.type == "power-i16" else b"\x5a" + power[1:]
+        )  # the high byte is no part
 
     def _decoded(self, point: Point, elapsed_ms: int) -> Scaled:
         """What the registers of a point mean, in the quantity's unit."""
@@ -219,7 +244,7 @@ class SimMeter:
             if exact is None:
                 raise ValueError(f"{point.quantity} has become infinite")
         else:
-            exact = Scaled(int(raw), 0)
+            exact = Scaled(int(raw), 0).times(_scale_at(elapsed_ms, point.scale_register))
         return exact.times(parse_decimal(point.scale)).times(
             _factor(point.unit, self._quantities[point.quantity])
         )
@@ -230,10 +255,14 @@ class SimMeter:
         is_float = point.type in _FLOATS
         if quantity.kind == "counter":
             digits = self._curves[point.quantity].counter_start + elapsed_ms
-            return digits / FLOAT_COUNTER_DIGITS if is_float else digits % (_integer_max(point.type) + 1)
+            if is_float:
+                return digits / FLOAT_COUNTER_DIGITS
+            steps = _scale_steps(elapsed_ms, point.scale_register)
+            return digits // steps % (_integer_max(point) + 1)
         unit_factor = float(str(_factor(point.unit, quantity))) * float(point.scale)
+        unit_factor *= float(str(_scale_at(elapsed_ms, point.scale_register)))
         wanted = self._gauge(quantity, elapsed_ms) / unit_factor
-        return wanted if is_float else _clamped(round(wanted), point.type)
+        return wanted if is_float else _clamped(round(wanted), point)
 
     def _objects(self, elapsed_ms: int) -> list[SmlValue]:
         return [self._object(item, elapsed_ms) for item in self.profile.objects]
@@ -265,18 +294,24 @@ class SimMeter:
         identity = self.profile.identity
         if identity is None:
             return b""
-        if not self.serial.isdecimal() or int(self.serial) > _integer_max(identity.type):
+        if identity.type == "string":
+            size_bytes = 2 * identity.registers
+            if not self.serial.isascii() or len(self.serial) > size_bytes:
+                raise ValueError(f"serial number {self.serial!r} is no ASCII text of at most {size_bytes}")
+            return _ordered(self.serial.encode("ascii").ljust(size_bytes, b"\0"), identity.order)
+        if not self.serial.isdecimal() or int(self.serial) > _integer_max(identity):
             raise ValueError(
                 f"serial number {self.serial!r} does not fit a register of {self.profile.name}: "
-                f"right is a decimal number up to {_integer_max(identity.type)}"
+                f"right is a decimal number up to {_integer_max(identity)}"
             )
-        return struct.pack(_FORMATS[identity.type], int(self.serial))
+        return _ordered(_encoded(identity, int(self.serial)), identity.order)
 
 
 class ModbusSimulation:
     """Several meters on one line or behind one TCP endpoint, by unit number.
 
-    `elapsed_ms` gives the time since the simulation's start. `answer` is what RtuServer and TcpServer ask.
+    `elapsed_ms` gives the time since the simulation's start. `answer` and `identify` are what the server
+    roles of Modbus ask.
     """
 
     def __init__(self, meters: Mapping[int, SimMeter], elapsed_ms: Callable[[], int]) -> None:
@@ -287,6 +322,15 @@ class ModbusSimulation:
         """Register data, an exception code, or None where no meter has this unit number."""
         meter = self.meters.get(unit)
         return None if meter is None else meter.read(unit, read, self._elapsed_ms())
+
+    def identify(self, unit: int, request: IdentificationRequest | ServerIdRequest) -> bytes | int | None:
+        """The name plate of a meter (43/14), or its server id (17): unit, running, and its name."""
+        meter = self.meters.get(unit)
+        if meter is None:
+            return None
+        if isinstance(request, ServerIdRequest):
+            return bytes((unit, 0xFF)) + meter.profile.name.encode("ascii")
+        return encode_part(request, meter.name_plate())
 
 
 def server_id_of(serial: str) -> bytes:
@@ -327,13 +371,32 @@ def _chosen_curve(seed: str) -> _Curve:
 
 def _registers(profile: DeviceProfile) -> list[_Register]:
     registers = [
-        _Register(point.table, point.address, struct.calcsize(_FORMATS[point.type]) // 2, point)
+        _Register(point.table, point.address, register_count(point), point) for point in profile.points
+    ]
+    registers += [
+        _Register(point.table, scale.address, REGISTERS_OF_SCALE[scale.type], point, scale)
         for point in profile.points
+        if (scale := point.scale_register) is not None
     ]
     if (identity := profile.identity) is not None:
-        size_registers = struct.calcsize(_FORMATS[identity.type]) // 2
-        registers.append(_Register(identity.table, identity.address, size_registers, None))
+        registers.append(_Register(identity.table, identity.address, register_count(identity), None))
     return registers
+
+
+def _scale_steps(elapsed_ms: int, scale: ScaleRegister | None) -> int:
+    """How many of the finest digits one digit in the register counts at that time."""
+    coarse = elapsed_ms // SCALE_STEP_MS % 2
+    if scale is None or not coarse:
+        return 1
+    return 2 if scale.type.startswith("factor") else 10
+
+
+def _scale_at(elapsed_ms: int, scale: ScaleRegister | None) -> Scaled:
+    """By what the register's number is to be multiplied at that time: 0.01 or 0.1, or a factor 1 or 2."""
+    steps = _scale_steps(elapsed_ms, scale)
+    if scale is None or scale.type.startswith("factor"):
+        return Scaled(steps, 0)
+    return Scaled(1, -2 if steps == 1 else -1)
 
 
 def _factor(unit: str, quantity: Quantity) -> Scaled:
@@ -353,17 +416,36 @@ def _dlms_unit(quantity: Quantity) -> int:
     return next(code for code, unit in DLMS_UNITS.items() if unit == "1")
 
 
-def _integer_max(register_type: str) -> int:
-    bits = int(register_type[1:])
-    return (1 << bits - (register_type[0] == "i")) - 1
+def _integer_max(entry: Point | Identity) -> int:
+    """The greatest number that the registers can hold."""
+    kind: RegisterType = entry.type
+    if kind.startswith("bcd"):
+        return int("9999" * register_count(entry))
+    if kind == "bits":
+        return (1 << entry.bits) - 1 if isinstance(entry, Point) else 0
+    bits = int(kind[1:])
+    return (1 << bits - (kind[0] == "i")) - 1
 
 
-def _clamped(raw: int, register_type: str) -> int:
-    greatest = _integer_max(register_type)
-    least = -greatest - 1 if register_type[0] == "i" else 0
+def _clamped(raw: int, point: Point) -> int:
+    greatest = _integer_max(point)
+    least = -greatest - 1 if point.type[0] == "i" else 0
     return min(max(raw, least), greatest)
 
 
-def _swap_words(data: bytes) -> bytes:
-    """The 16-bit words in reverse order."""
-    return b"".join(data[place : place + 2] for place in range(len(data) - 2, -1, -2))
+def _encoded(entry: Point | Identity, raw: float) -> bytes:
+    """The number in its registers, most significant byte first. Other bits than those of the point are 1."""
+    size_bytes = 2 * register_count(entry)
+    if entry.type.startswith("bcd"):
+        return bytes.fromhex(str(int(raw)).rjust(2 * size_bytes, "0"))
+    if entry.type == "bits" and isinstance(entry, Point):
+        others = 0xFFFF & ~(((1 << entry.bits) - 1) << entry.bit)
+        return (others | int(raw) << entry.bit).to_bytes(2, "big")
+    return struct.pack(_FORMATS[entry.type], raw)
+
+
+def _ordered(data: bytes, order: WordOrder) -> bytes:
+    """Bytes that stand most significant first, in the order in which the device has them."""
+    if order in ("little", "big-swapped"):
+        data = b"".join(data[place : place + 2][::-1] for place in range(0, len(data), 2))
+    return data[::-1] if order.startswith("little") else data

@@ -1,6 +1,7 @@
 """`sim://` URLs: simulated meters on a real pty or socket inside of this process, and the port to them.
 
     sim://modbus-rtu?meter=eastron-sdm630@1:SERIAL&meter=abb-b23@2:SERIAL&baud=9600&seed=1
+    sim://modbus-ascii?...  the same in ASCII framing
     sim://modbus-tcp?meter=siemens-pac2200@1:SERIAL
     sim://sml?meter=ehz-sml:SERIAL&period_ms=2000
 
@@ -30,6 +31,7 @@ from hal.serial_port import open_serial_port
 from hal.sim.line import LineFaults, SimLine, SimPushLine, SimTcpServer
 from hal.sim.meters import ModbusSimulation, SimMeter, SimRead
 from hal.tcp_port import open_tcp_port
+from protocols.modbus.ascii import AsciiServer
 from protocols.modbus.rtu import RtuServer
 from protocols.modbus.tcp import TcpServer
 
@@ -161,21 +163,22 @@ def _build(spec: _Spec) -> Simulation:
     devices = ModbusSimulation(meters, _boot_ms)
     if spec.kind == "modbus-tcp":
         return SimTcpServer(
-            lambda: TcpServer(devices.answer),
+            lambda: TcpServer(devices.answer, devices.identify),
             turnaround_s=spec.turnaround_s,
             faults=spec.faults,
             seed=spec.seed,
         )
-    if spec.kind == "modbus-rtu":
+    if spec.kind in ("modbus-rtu", "modbus-ascii"):
+        server = RtuServer if spec.kind == "modbus-rtu" else AsciiServer
         return SimLine(
-            RtuServer(devices.answer),
+            server(devices.answer, devices.identify),
             baud=spec.baud,
             character_format=spec.character_format,
             turnaround_s=spec.turnaround_s,
             faults=spec.faults,
             seed=spec.seed,
         )
-    raise ValueError(f"unknown kind {spec.kind!r}; known are modbus-rtu, modbus-tcp, sml")
+    raise ValueError(f"unknown kind {spec.kind!r}; known are modbus-rtu, modbus-ascii, modbus-tcp, sml")
 
 
 def _make_meter(spec: _Spec, profile: str, _unit: int, serial: str) -> SimMeter:

@@ -1,1 +1,4 @@
-"""Modbus, both roles, functions 1 to 4: `pdu` what is asked, `rtu` and `tcp` how it is framed."""
+"""Modbus, both roles.
+
+`pdu` what is asked; `rtu`, `ascii` and `tcp` how it is framed; `identification` the devices' name plates.
+"""

@@ -14,23 +14,28 @@ from typing import NamedTuple
 from protocols.errors import ProtocolError
 from protocols.modbus.pdu import (
     EXCEPTION_BIT,
-    FUNCTIONS,
     ILLEGAL_FUNCTION,
     PDU_BYTES_MAX,
+    Answer,
+    Identify,
     ReadRequest,
-    data_size_bytes,
+    Request,
+    answer_data,
+    answer_size_bytes,
+    answer_size_bytes_max,
+    answer_start,
+    decode_request,
     device_error,
     encode_answer,
     encode_request,
 )
-from protocols.modbus.rtu import Answer
+from protocols.modbus.rtu import answer_of
 
 UNIT_MAX = 255
 HEADER_BYTES = 7  # transaction, protocol, length, unit
 LENGTH_MIN = 2  # unit and function; the field counts from the unit on
 LENGTH_MAX = 1 + PDU_BYTES_MAX
 EXCEPTION_BYTES = HEADER_BYTES + 2
-READ_PDU_BYTES = 5  # function, address, count
 
 
 class _Frame(NamedTuple):
@@ -77,17 +82,19 @@ class _FrameStream:
 
 
 class TcpExchange:
-    """One read over TCP. `transaction` 0 to 65535 must differ from those of reads given up before."""
+    """One request over TCP. `transaction` 0 to 65535 must differ from those of reads given up before."""
 
-    def __init__(self, unit: int, read: ReadRequest, transaction: int) -> None:
-        """ValueError for a unit outside of 0 to 255, a transaction outside of 0 to 65535, or a bad read."""
+    def __init__(self, unit: int, read: Request, transaction: int) -> None:
+        """ValueError for a unit outside of 0 to 255, a transaction outside of 0 to 65535, or a bad
+        request."""
         if not 0 <= unit <= UNIT_MAX or not 0 <= transaction <= 0xFFFF:
             raise ValueError(f"unit {unit} is 0 to {UNIT_MAX}, transaction {transaction} 0 to 65535")
         self.party = unit
         self.read = read
         self.transaction = transaction
         self.request = _encode_frame(_Frame(transaction, unit, encode_request(read)))
-        self.response_size_bytes = HEADER_BYTES + 2 + data_size_bytes(read)
+        self.response_size_bytes = HEADER_BYTES + answer_size_bytes_max(read)
+        self._start = answer_start(read)
         self.noise_bytes = 0
         self._stream = _FrameStream()
 
@@ -116,22 +123,22 @@ class TcpExchange:
 
     def _data_of(self, frame: _Frame) -> bytes | None:
         """The data if this frame is the answer; None for one of another transaction, unit or shape."""
-        function = self.read.function
-        size_bytes = data_size_bytes(self.read)
+        pdu = frame.pdu
         if (frame.transaction, frame.unit) != (self.transaction, self.party):
             return None
-        if len(frame.pdu) == 2 and frame.pdu[0] == function | EXCEPTION_BIT:
-            raise device_error(self.party, self.read, frame.pdu[1])
-        if len(frame.pdu) == 2 + size_bytes and frame.pdu[:2] == bytes((function, size_bytes)):
-            return frame.pdu[2:]
+        if len(pdu) == 2 and pdu[0] == self.read.function | EXCEPTION_BIT:
+            raise device_error(self.party, self.read, pdu[1])
+        if pdu.startswith(self._start) and len(pdu) == answer_size_bytes(self.read, pdu):
+            return answer_data(self.read, pdu)
         return None
 
 
 class TcpServer:
-    """The device's side of one connection."""
+    """The device's side of one connection. Without `identify` it knows the four reads only."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, identify: Identify | None = None) -> None:
         self._ask = answer
+        self._identify = identify
         self._stream = _FrameStream()
 
     def receive_data(self, data: bytes) -> list[bytes]:
@@ -143,10 +150,9 @@ class TcpServer:
         return frames
 
     def _answer(self, frame: _Frame) -> list[bytes]:
-        function = frame.pdu[0]
-        if function not in FUNCTIONS or len(frame.pdu) != READ_PDU_BYTES:
-            refusal = bytes((function | EXCEPTION_BIT, ILLEGAL_FUNCTION))
+        request = decode_request(frame.pdu)
+        if request is None or (self._identify is None and not isinstance(request, ReadRequest)):
+            refusal = bytes((frame.pdu[0] | EXCEPTION_BIT, ILLEGAL_FUNCTION))
             return [_encode_frame(frame._replace(pdu=refusal))]
-        read = ReadRequest(*struct.unpack(">BHH", frame.pdu))
-        answer = self._ask(frame.unit, read)
-        return [] if answer is None else [_encode_frame(frame._replace(pdu=encode_answer(read, answer)))]
+        answer = answer_of(frame.unit, request, self._ask, self._identify)
+        return [] if answer is None else [_encode_frame(frame._replace(pdu=encode_answer(request, answer)))]

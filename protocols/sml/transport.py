@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from protocols.checksums import crc16_kermit, crc16_x25
-from protocols.errors import ProtocolError
+from protocols.errors import DamagedTelegram
 
 FILE_BYTES_MAX = 16 * 1024  # from the start escape to the end escape; the largest recorded file has 1.2 kB
 ESCAPE = b"\x1b" * 4
@@ -34,10 +34,11 @@ def sml_checksums(covered: bytes) -> tuple[bytes, bytes]:
 
 
 class SmlFile(NamedTuple):
-    """The payload of a file without escapes and padding; `offset` is where its start stood in the stream."""
+    """The payload of a file without escapes and padding; in the stream it stood from `offset` to `end`."""
 
     payload: bytes
     offset: int
+    end: int
 
 
 class FileReceiver:
@@ -50,10 +51,10 @@ class FileReceiver:
         self._in_file = False  # then the buffer begins with START
         self._scanned = 0  # no unread escape begins before this place in the buffer
 
-    def receive_data(self, data: bytes) -> list[SmlFile | ProtocolError]:
+    def receive_data(self, data: bytes) -> list[SmlFile | DamagedTelegram]:
         """The files that became complete, and an error for each that turned out bad, in stream order."""
         self._buffer += data
-        found: list[SmlFile | ProtocolError] = []
+        found: list[SmlFile | DamagedTelegram] = []
         while self._read_escape(found) if self._in_file else self._find_start():
             pass
         return found
@@ -71,12 +72,13 @@ class FileReceiver:
         self._scanned = len(START) if at >= 0 else 0
         return self._in_file
 
-    def _read_escape(self, found: list[SmlFile | ProtocolError]) -> bool:
+    def _read_escape(self, found: list[SmlFile | DamagedTelegram]) -> bool:
         """Handle the next escape of a file; False when it has not come."""
         at = self._buffer.find(ESCAPE, self._scanned)
         self._scanned = at if at >= 0 else max(self._scanned, len(self._buffer) - len(ESCAPE) + 1)
         if self._scanned > FILE_BYTES_MAX:
-            found.append(self._error("sml.size", f"no end of the file within {FILE_BYTES_MAX} bytes", 0))
+            text = f"no end of the file within {FILE_BYTES_MAX} bytes"
+            found.append(self._error("sml.size", text, 0, FILE_BYTES_MAX))
             self._leave_file(FILE_BYTES_MAX)
             return True
         if at < 0 or at + ESCAPED_BYTES > len(self._buffer):
@@ -88,25 +90,28 @@ class FileReceiver:
             found.append(self._file(at, command))
             self._leave_file(at + ESCAPED_BYTES)
         elif command == VERSION_1:
-            found.append(self._error("sml.cut", "a new file begins before the end of this one", at))
+            found.append(self._error("sml.cut", "a new file begins before the end of this one", at, at))
             self._leave_file(at)
         else:
-            found.append(self._error("sml.escape", f"unknown escape {command.hex(' ')}", at))
+            found.append(self._error("sml.escape", f"unknown escape {command.hex(' ')}", at, at + 1))
             self._leave_file(at + 1)
         return True
 
-    def _file(self, at: int, command: bytes) -> SmlFile | ProtocolError:
+    def _file(self, at: int, command: bytes) -> SmlFile | DamagedTelegram:
         """The file whose end escape stands at `at`."""
+        end = at + ESCAPED_BYTES
         if command[2:] not in sml_checksums(bytes(self._buffer[: at + 6])):
-            return self._error("sml.crc", "the file's checksum is wrong: damaged on the way", at)
+            return self._error("sml.crc", "the file's checksum is wrong: damaged on the way", at, end)
         payload = bytes(self._buffer[len(START) : at]).replace(ESCAPE + ESCAPE, ESCAPE)
         padding = command[1]
         if padding > min(PADDING_MAX, len(payload)):
-            return self._error("sml.padding", f"{padding} padding bytes instead of 0 to {PADDING_MAX}", at)
-        return SmlFile(payload[: len(payload) - padding], self._offset)
+            text = f"{padding} padding bytes instead of 0 to {PADDING_MAX}"
+            return self._error("sml.padding", text, at, end)
+        return SmlFile(payload[: len(payload) - padding], self._offset, self._offset + end)
 
-    def _error(self, code: str, text: str, at: int) -> ProtocolError:
-        return ProtocolError(code, text, self._offset + at)
+    def _error(self, code: str, text: str, at: int, end: int) -> DamagedTelegram:
+        """The file of which the first `end` bytes of the buffer are passed over; it showed at `at`."""
+        return DamagedTelegram(code, text, self._offset + at, self._offset, self._offset + end)
 
     def _leave_file(self, count: int) -> None:
         self._drop(count)

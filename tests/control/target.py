@@ -6,10 +6,18 @@ import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from edge_agent.control import LineUnavailable, MeterSilent, NoSuchLine, NoSuchMeter, Watchers
+from edge_agent.control import (
+    LineUnavailable,
+    MeterSilent,
+    NoSuchLine,
+    NoSuchMeter,
+    NotCalibrated,
+    Watchers,
+)
 from edge_agent.faults import FaultCode
 from edge_agent.reports import (
     BufferStatus,
+    CalibrationReport,
     ClockStatus,
     FaultReport,
     FrameReport,
@@ -79,6 +87,7 @@ CALM = StatusReport(
         readings_flushed=90_950,
         readings_pending=50,
         flush_age_ms=4_100,
+        flush_ms_max=23,
         messages_unsent=0,
         messages_published=1,
         messages_acknowledged=4_709,
@@ -142,6 +151,7 @@ class FrozenGateway:
         self.report = status
         self.watchers = Watchers()
         self.seals = 0
+        self.calibrations: list[tuple[str, str]] = []
         self.never = asyncio.Event()
 
     def status(self) -> StatusReport:
@@ -167,6 +177,15 @@ class FrozenGateway:
             duration_ms=184,
             points=found.values,
         )
+
+    async def calibrate(self, meter: str, value: str) -> CalibrationReport:
+        known = [each.id for each in self.report.meters]
+        if meter not in known:
+            raise NoSuchMeter(meter=meter, known=known)
+        if not value.replace(".", "").isdecimal():
+            raise NotCalibrated(meter=meter, evidence=f"{value!r} is not a display's value")
+        self.calibrations.append((meter, value))
+        return CalibrationReport(meter, ENERGY.quantity, "kWh", ENERGY.value, value)
 
     def watch(self) -> AsyncGenerator[ReadingReport, None]:
         return self.watchers.watch()

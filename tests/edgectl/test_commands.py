@@ -376,3 +376,34 @@ async def test_help_tells_the_exit_codes_and_loads_no_screen(folder: Path) -> No
 async def test_wrong_usage_exits_2() -> None:
     assert (await edgectl("read")).code == 2
     assert (await edgectl("dance")).code == 2
+
+
+async def test_calibrate_asks_with_both_values_and_takes_no_for_an_answer(path: Path) -> None:
+    async with serving(path) as gateway:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "edgectl.main", "calibrate", "feed", "777.7", "--socket", str(path)),
+            cwd=ROOT,
+            env={**os.environ, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(b"n\n"), DEADLINE_S)
+    assert process.returncode == 2
+    assert b"12345.678 kWh" in err
+    assert b"777.7" in err
+    assert out.strip() == b"Nothing was changed."
+    assert gateway.calibrations == []
+
+
+async def test_calibrate_says_what_it_did_and_refuses_what_no_display_shows(path: Path) -> None:
+    async with serving(path) as gateway:
+        done = await edgectl("calibrate", "feed", "777.7", "--yes", "--socket", str(path), "--lang", "de")
+        refused = await edgectl("calibrate", "feed", "7x", "--yes", "--socket", str(path))
+        unknown = await edgectl("calibrate", "fed", "7", "--yes", "--socket", str(path), "--json")
+    assert done.code == 0
+    assert done.said.startswith("feed zählt ab 777,7 kWh weiter (war 12345,678).")
+    assert refused.code == 2
+    assert "7x" in refused.said
+    assert (unknown.code, unknown.json["error"]) == (2, "NoSuchMeter")
+    assert gateway.calibrations == [("feed", "777.7")]

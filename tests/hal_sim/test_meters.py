@@ -10,10 +10,14 @@ import pytest
 
 from config.catalogue import catalogue
 from config.profile import DeviceProfile, Point
+from edge_agent.line import LineDriver
 from edge_agent.poll_plan import plan_requests
+from hal.board import open_port
 from hal.sim.meters import ModbusSimulation, SimMeter, SimRead, server_id_of
 from protocols.errors import DeviceError
-from protocols.modbus.pdu import ReadRequest
+from protocols.modbus.ascii import AsciiExchange
+from protocols.modbus.identification import read_objects
+from protocols.modbus.pdu import ReadRequest, ServerIdRequest
 from protocols.modbus.rtu import RtuExchange, RtuServer
 from protocols.modbus.tcp import TcpExchange, TcpServer
 from protocols.sml import SmlReceiver, SmlTelegram
@@ -223,3 +227,20 @@ def test_server_ids_are_made_of_what_is_printed_on_the_meter() -> None:
     for wrong in ("not hex", "1EMHzz12345678", "1EMH00abcdefgh"):
         with pytest.raises(ValueError, match="1EMH0012345678 or hexadecimal"):
             server_id_of(wrong)
+
+
+async def test_a_simulated_line_speaks_ascii_and_tells_its_name_plate() -> None:
+    url = "sim://modbus-ascii?meter=eastron-sdm630@5:4711&baud=115200&format=7E1"
+    port = await open_port(url, baud=115_200, format="7E1")
+    driver = LineDriver(port, silence_s=0.0)
+    try:
+        serial = await driver.exchange(AsciiExchange(5, ReadRequest(3, 0xFC00, 2)), 1.0)
+        assert int.from_bytes(serial, "big") == 4711
+        steps = read_objects()
+        request = next(steps)
+        with pytest.raises(StopIteration) as end:
+            steps.send(await driver.exchange(AsciiExchange(5, request), 1.0))
+        assert end.value.value[5] == b"eastron-sdm630"
+        assert await driver.exchange(AsciiExchange(5, ServerIdRequest()), 1.0) == b"\x05\xffeastron-sdm630"
+    finally:
+        await driver.close()

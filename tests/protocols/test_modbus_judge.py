@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymodbus.framer import FramerRTU, FramerSocket
+from pymodbus.framer import FramerAscii, FramerRTU, FramerSocket
 from pymodbus.framer.base import FramerBase
 from pymodbus.pdu import DecodePDU, ExceptionResponse, ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsResponse, ReadDiscreteInputsResponse
 from pymodbus.pdu.register_message import ReadHoldingRegistersResponse, ReadInputRegistersResponse
 
 from protocols.errors import DeviceError
+from protocols.modbus.ascii import AsciiExchange, AsciiServer
 from protocols.modbus.pdu import ReadRequest
 from protocols.modbus.rtu import RtuExchange, RtuServer
 from protocols.modbus.tcp import TcpExchange, TcpServer
@@ -24,12 +25,17 @@ RESPONSES = {
     4: ReadInputRegistersResponse,
 }
 UNITS = st.integers(1, 247)
-FRAMERS = [FramerRTU, FramerSocket]
+FRAMERS = [FramerRTU, FramerAscii, FramerSocket]
+SERVERS = {FramerRTU: RtuServer, FramerAscii: AsciiServer, FramerSocket: TcpServer}
 TRANSACTION = 7
 
 
-def exchange_for(framer: type[FramerBase], unit: int, read: ReadRequest) -> RtuExchange | TcpExchange:
-    return RtuExchange(unit, read) if framer is FramerRTU else TcpExchange(unit, read, TRANSACTION)
+def exchange_for(
+    framer: type[FramerBase], unit: int, read: ReadRequest
+) -> RtuExchange | AsciiExchange | TcpExchange:
+    if framer is FramerSocket:
+        return TcpExchange(unit, read, TRANSACTION)
+    return (RtuExchange if framer is FramerRTU else AsciiExchange)(unit, read)
 
 
 def response_of(read: ReadRequest, unit: int) -> ModbusPDU:
@@ -64,7 +70,7 @@ def test_we_read_the_answers_of_the_judge(framer: type[FramerBase], unit: int, r
 @pytest.mark.parametrize("framer", FRAMERS)
 @given(unit=UNITS, read=reads())
 def test_our_answers_are_read_by_the_judge(framer: type[FramerBase], unit: int, read: ReadRequest) -> None:
-    server = RtuServer if framer is FramerRTU else TcpServer
+    server = SERVERS[framer]
     exchange = exchange_for(framer, unit, read)
     frame = server(lambda _unit, asked: data_for(asked)).receive_data(exchange.request)[0]
     _used, pdu = framer(DecodePDU(is_server=False)).handleFrame(frame, unit, 0)
@@ -77,7 +83,7 @@ def test_our_answers_are_read_by_the_judge(framer: type[FramerBase], unit: int, 
 def test_refusals_are_understood_both_ways(
     framer: type[FramerBase], unit: int, read: ReadRequest, code: int
 ) -> None:
-    server = RtuServer if framer is FramerRTU else TcpServer
+    server = SERVERS[framer]
     exchange = exchange_for(framer, unit, read)
     ours = server(lambda _unit, _read: code).receive_data(exchange.request)[0]
     theirs = ExceptionResponse(read.function, code)

@@ -85,7 +85,7 @@ async def test_damage_on_the_line_never_makes_a_wrong_value(tmp_path: Path, seed
         late_s=(0.25, 0.9),
         split_s=0.02,
     )
-    plant, meters = Plant(), [sdm630(1), sdm630(2), sdm630(3)]
+    plant, meters = Plant(), [sdm630(address) for address in range(1, 6)]
     async with (
         plant.line(meters, faults=faults, seed=random.Random(seed).getrandbits(32)) as line,
         open_gateway(tmp_path, lines=[rtu_line(line, reply_timeout_s=0.2)], meters=meters) as gateway,
@@ -93,11 +93,10 @@ async def test_damage_on_the_line_never_makes_a_wrong_value(tmp_path: Path, seed
 
         def enough(rows: list[Row]) -> bool:
             good = sum(row["value"] is not None for row in rows)
-            return good >= 30 and len({frame.fault for frame in line.log if frame.fault}) >= 6
+            return good >= 24 and len({frame.fault for frame in line.log if frame.fault}) >= 6
 
         await gateway.wait_readings(enough)
-        await gateway.wait_drained()
-        rows = await gateway.export()
+        rows = await stop_and_read(gateway, meters)
         seen = sorted({frame.fault for frame in line.log if frame.fault})
         good = sum(row["value"] is not None for row in rows)
         print(f"EDGE_SEED={seed}: {good} values, {len(rows) - good} nulls; on the wire: {', '.join(seen)}")
@@ -107,16 +106,28 @@ async def test_damage_on_the_line_never_makes_a_wrong_value(tmp_path: Path, seed
             "corrupt",
             "line_busy",
         }
-        for meter in meters:
-            complete(rows, meter)
 
 
-def complete(rows: Sequence[Row], meter: MeterConfig) -> None:
-    """Each slot of a meter has one row for each series, a value or a null with its cause."""
+def incomplete(rows: Sequence[Row], meter: MeterConfig) -> list[Row]:
+    """Rows of slots that do not have exactly one row for each series, a value or a null with its cause."""
+    found: list[Row] = []
     for due_ms in slots(rows, meter.id):
         mine = [row for row in rows if row["meter"] == meter.id and row["due_ms"] == due_ms]
-        assert sorted(row["quantity"] for row in mine) == sorted((COUNTER, GAUGE)), (meter.id, due_ms, mine)
-        assert all((row["value"] is None) == bool(row["null_cause"]) for row in mine)
+        whole = sorted(row["quantity"] for row in mine) == sorted(meter.quantities)
+        if not whole or any((row["value"] is None) != bool(row["null_cause"]) for row in mine):
+            found += mine
+    return found
+
+
+async def stop_and_read(gateway: Gateway, meters: Sequence[MeterConfig]) -> list[Row]:
+    """The store after an orderly stop. A batch may have been sealed in the middle of a slot, but not now."""
+    assert await gateway.agent.stop() == 0
+
+    def whole(rows: list[Row]) -> bool:
+        return not any(incomplete(rows, meter) for meter in meters)
+
+    await gateway.wait_readings(whole, what="all series in each slot")
+    return await gateway.export()
 
 
 async def test_a_port_that_vanishes_and_comes_back_is_resumed(tmp_path: Path) -> None:
@@ -136,11 +147,9 @@ async def test_a_port_that_vanishes_and_comes_back_is_resumed(tmp_path: Path) ->
             lambda rows: any(row["value"] is not None and row["due_ms"] > last_null_ms for row in rows)
         )
         await wait_until(lambda: no_fault(gateway), what="no fault")
-        await gateway.wait_drained()
-        rows = await gateway.export()
+        rows = await stop_and_read(gateway, meters)
         assert wrong_values(plant, rows) == []
         assert gateway.nulls("meter-1") <= {"port_gone", "silent", "corrupt"}
-        complete(rows, meters[0])
         due = [row["due_ms"] for row in rows if row["quantity"] == COUNTER]
         steps = {after - before for before, after in pairwise(due[1:])}
         assert steps == {1000}, "no slot is left out while the port is away"

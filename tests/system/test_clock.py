@@ -13,10 +13,17 @@ from tests.system.plant import Plant, rtu_line, sdm630, wrong_values
 from tests.world.gateway import Gateway, Settings, open_gateway
 
 # Where the kernel's clock is synchronised, the agent's question is answered with "not permitted".
-DENY_ADJTIMEX = (
-    "strace -D -f -qqq --seccomp-bpf -e trace=adjtimex,clock_adjtime "
-    "-e inject=adjtimex,clock_adjtime:error=EPERM"
-).split()
+DENY_ADJTIMEX = [
+    "strace",
+    "-D",
+    "-f",
+    "-qqq",
+    "--seccomp-bpf",
+    "-e",
+    "trace=adjtimex,clock_adjtime",
+    "-e",
+    "inject=adjtimex,clock_adjtime:error=EPERM",
+]
 
 
 def distrust_the_kernel(gateway: Gateway) -> None:

@@ -30,8 +30,7 @@ from edge_agent.agent import open_agent
 from hal.sim.line import PacedPty
 from tests.hal.pump import null_modem
 from tests.world.broker import free_port
-from tests.world.gateway import Gateway, Row, open_gateway, wait_until
-from tests.world.gateway import PROJECT
+from tests.world.gateway import PROJECT, Gateway, Row, open_gateway, wait_until
 
 CORPUS = PROJECT.parent / "shared" / "corpora" / "sml"
 WordOrder = Literal["big", "little"]
@@ -283,9 +282,7 @@ async def test_recorded_sml_stands_exactly_in_the_store_in_spite_of_noise(tmp_pa
         head.appear()
         name = f"head-{number}"
         lines.append(LineConfig(id=name, url=f"serial://{head.path}", protocol="sml", baud=BAUD))
-        meters.append(
-            MeterConfig(id=case, line=name, profile="ehz-sml", serial=SERIALS[case], interval_s=1)
-        )
+        meters.append(MeterConfig(id=case, line=name, profile="ehz-sml", serial=SERIALS[case], interval_s=1))
     async with open_gateway(tmp_path, lines=lines, meters=meters) as gateway:
 
         async def listening() -> bool:

@@ -1,4 +1,4 @@
-"""Messages that no honest gateway sends, published to a real broker: the receiver names each for what it is."""
+"""Messages that no honest gateway sends, published to a real broker: each is named for what it is."""
 
 from __future__ import annotations
 

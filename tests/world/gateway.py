@@ -403,9 +403,7 @@ def gateway_toml(gateway: Gateway) -> str:
         socket=str(gateway.socket),
         clock=settings.clock,  # type: ignore[arg-type]  # the loader judges it
     )
-    buffer = BufferConfig(
-        size_bytes_max=settings.size_bytes_max, flush_interval_s=settings.flush_interval_s
-    )
+    buffer = BufferConfig(size_bytes_max=settings.size_bytes_max, flush_interval_s=settings.flush_interval_s)
     tables = [("[gateway]", head), ("[uplink]", uplink), ("[buffer]", buffer)]
     tables += [("[[line]]", line) for line in gateway.lines]  # type: ignore[misc]
     tables += [("[[meter]]", meter) for meter in gateway.meters]  # type: ignore[misc]

@@ -1,0 +1,197 @@
+"""Single parts of the agent, each beside something known: the buffer's queue and journal, the codecs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pymodbus.framer import FramerRTU
+from pymodbus.pdu import DecodePDU
+
+from bench.__main__ import Figure, show
+from config.catalogue import catalogue
+from config.model import MeterConfig
+from edge_agent.buffer.buffer import Buffer, BufferSettings
+from edge_agent.clock import BootClock
+from edge_agent.faults import Faults
+from edge_agent.readers import ModbusReader
+from edge_agent.reading import Reading
+from hal.clock import SystemClock
+from hal.sim.meters import SimMeter
+from hal.storage import FolderStorage
+from protocols.modbus.pdu import ReadRequest
+from protocols.modbus.rtu import RtuExchange, RtuServer
+from protocols.sml import SmlReceiver
+from protocols.uplink.cbor import decode_message, encode_message
+from protocols.uplink.columns import Slot, decode_slots, plan_columns
+from protocols.uplink.cose import Signer
+from protocols.uplink.messages import Batch, DictionaryMeter, Series
+from protocols.value import Scaled
+
+SERIES = 60
+ROUNDS = 200
+BATCH_ROUNDS = 15
+MEASURE_S = 0.5
+INTERVAL_MS = 60_000
+TABLE = (
+    DictionaryMeter(
+        *("m1", "DE001", "4711", "eastron", "SDM630", 1, (1, 1), None),
+        tuple(Series(number, -3, INTERVAL_MS) for number in range(1, SERIES + 1)),
+    ),
+)
+
+
+def run(folder: Path) -> None:
+    """Measure, and show."""
+    (folder / "buffer").mkdir()
+    show("Buffer", asyncio.run(buffer_costs(folder / "buffer")))
+    show("Codecs, decoding", [*modbus_rates(), *sml_rates(), *batch_rates()])
+
+
+async def buffer_costs(folder: Path) -> list[Figure]:
+    """What `record` keeps the event loop from, and what a flush and a seal take on this disk."""
+    storage = FolderStorage(folder)
+    clock = BootClock(storage, SystemClock("operator"))
+    signer = Signer(Ed25519PrivateKey.generate())
+    buffer = await Buffer.open(BufferSettings(), storage, signer, clock, Faults(clock.boot_ms), TABLE)
+    rounds = [round_of(number * INTERVAL_MS) for number in range(ROUNDS)]
+    began_s = time.perf_counter()
+    for readings in rounds:
+        buffer.record(readings)
+    record_s = time.perf_counter() - began_s
+    first_flush_s = await duration_s(buffer.flush())
+    seal_s = await duration_s(buffer.seal_now())
+    flushes = []
+    for number in range(ROUNDS, ROUNDS + 50):
+        buffer.record(round_of(number * INTERVAL_MS))
+        flushes.append(await duration_s(buffer.flush()))
+    await buffer.close()
+    count = ROUNDS * SERIES
+    return [
+        Figure("record, a reading", us(record_s / count), "all that the event loop waits for"),
+        Figure("flush of 60 readings, median", us(sorted(flushes)[25]), f"slowest {us(max(flushes))}"),
+        Figure("flush of 12,000 readings", us(first_flush_s), f"{us(first_flush_s / count)} a reading"),
+        Figure("seal and sign 12,000 readings", us(seal_s), f"{us(seal_s / count)} a reading"),
+    ]
+
+
+async def duration_s(work: Coroutine[None, None, None]) -> float:
+    """How long it takes."""
+    began_s = time.perf_counter()
+    await work
+    return time.perf_counter() - began_s
+
+
+def round_of(due_ms: int) -> list[Reading]:
+    """One slot of a meter with SERIES counters."""
+    return [Reading(n, due_ms, due_ms + 120, Scaled(due_ms + n * 1000, -3), 0) for n in range(SERIES)]
+
+
+def modbus_rates() -> list[Figure]:
+    """An answer of 80 registers: ours against pymodbus' framer and decoder, then up to readings."""
+    profile = catalogue()["eastron-sdm630"]
+    reader = ModbusReader(profile, MeterConfig(id="m", line="l", profile=profile.name), 0)
+    block = reader.blocks[0]
+    meter = SimMeter(profile, "1", 0)
+    read = ReadRequest(4, block.address, block.count)
+    exchange = RtuExchange(1, read)
+    [answer] = RtuServer(lambda unit, read: meter.read(unit, read, 1)).receive_data(exchange.request)
+    data = exchange.receive_data(answer)
+    if data is None:
+        raise RuntimeError("the simulated meter's answer is not whole")
+    framer = FramerRTU(DecodePDU(is_server=False))
+
+    def theirs() -> None:
+        _, _, _, pdu = framer.decode(answer)
+        framer.decoder.decode(pdu)
+
+    ours_s = seconds_each(lambda: RtuExchange(1, read).receive_data(answer))
+    theirs_s = seconds_each(theirs)
+    points_s = seconds_each(lambda: reader.decode(block, data, 0, 0))
+    points = len(block.points)
+    return [
+        Figure(
+            f"Modbus RTU answer, {len(answer)} bytes",
+            rate(ours_s, "answers"),
+            beside(theirs_s, ours_s, "pymodbus"),
+        ),
+        Figure(f"  its {points} binary32 points to readings", rate(points_s / points, "readings")),
+    ]
+
+
+def sml_rates() -> list[Figure]:
+    """A telegram, from bytes to values."""
+    profile = catalogue()["ehz-sml"]
+    telegram = SimMeter(profile, "1EMH0012345678", 0).telegram(1)
+    ours_s = seconds_each(lambda: SmlReceiver().receive_data(telegram))
+    speed = len(telegram) / ours_s / 960
+    return [
+        Figure(
+            f"SML telegram, {len(telegram)} bytes",
+            rate(ours_s, "telegrams"),
+            f"{speed:.0f} x as fast as 9600 baud brings them",
+        )
+    ]
+
+
+def batch_rates() -> list[Figure]:
+    """A quarter of an hour of one meter: batch to slots, against JSON of the same to objects."""
+    slots = [
+        Slot(reading.series, reading.due_ms, reading.time_ms, reading.value.integer, 0)
+        for number in range(BATCH_ROUNDS)
+        for reading in round_of(number * INTERVAL_MS)
+        if reading.value is not None
+    ]
+    columns = plan_columns(slots, [INTERVAL_MS] * SERIES)
+    batch = Batch(1, 1, 1, columns.t0_ms, None, bytes(8), columns.axes, columns.columns, columns.marks)
+    data = encode_message(batch)
+    text = json.dumps([slot._asdict() for slot in slots])
+    ours_s = seconds_each(lambda: decode_slots(decoded_batch(data)))
+    theirs_s = seconds_each(lambda: json.loads(text))
+    size = f"{len(data) / len(slots):.2f} B a slot, JSON {len(text) / len(slots):.0f} B"
+    return [
+        Figure(
+            f"batch of {len(slots)} slots",
+            rate(ours_s / len(slots), "slots"),
+            beside(theirs_s, ours_s, "json.loads"),
+        ),
+        Figure("  its size before signing", f"{len(data)} B", size),
+    ]
+
+
+def decoded_batch(data: bytes) -> Batch:
+    """The batch in a payload."""
+    message = decode_message(data)
+    if not isinstance(message, Batch):
+        raise TypeError("a batch came back as something else")
+    return message
+
+
+def seconds_each(work: Callable[[], object]) -> float:
+    """The least time of one call, over rounds of calls for MEASURE_S."""
+    least_s, until_s = float("inf"), time.perf_counter() + MEASURE_S
+    while time.perf_counter() < until_s:
+        began_s = time.perf_counter()
+        for _ in range(20):
+            work()
+        least_s = min(least_s, (time.perf_counter() - began_s) / 20)
+    return least_s
+
+
+def beside(theirs_s: float, ours_s: float, name: str) -> str:
+    """Ours against somebody else's."""
+    return f"{name} takes {theirs_s / ours_s:.2f} x as long"
+
+
+def rate(seconds: float, things: str) -> str:
+    """For the table."""
+    return f"{1 / seconds:,.0f} {things}/s"
+
+
+def us(seconds: float) -> str:
+    """For the table."""
+    return f"{1e6 * seconds:,.2f} us" if seconds < 1e-4 else f"{1e3 * seconds:,.2f} ms"
