@@ -105,6 +105,7 @@ class Agent:
         self._started_ms = started_ms
         self._events = EventWriter(buffer.add_event)
         self._workers = self._make_workers()
+        buffer.account_by(self._accounted_ms)
         self._reporter = Reporter(gateway, clock, faults, buffer, session, self._workers)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -265,6 +266,10 @@ class Agent:
     def pass_over(self, count: int, after_ms: int, before_ms: int) -> None:
         """Slots passed that nobody could tell one by one: their loss becomes a gap."""
         self._buffer.pass_over(count, after_ms, before_ms)
+
+    def _accounted_ms(self) -> int:
+        """Every slot due before this has been recorded, on every line."""
+        return min((worker.accounted_ms() for worker in self._workers), default=self._clock.boot_ms())
 
     async def _wait_lines_idle(self) -> None:
         """Let the rounds end that are under way: an answer that has come should count."""

@@ -51,6 +51,11 @@ class MeterState:
         mark = Quality.IDENTITY_UNVERIFIED
         return [r if r.value is None else r._replace(remark=r.remark | mark) for r in readings]
 
+    def oldest_ms(self, due: DueRead) -> int:
+        """The oldest slot that `due` stands for."""
+        first_ms = due.missed[0] if due.missed else due.due_ms
+        return first_ms - due.missed_more * self.planned.interval_ms
+
     def pass_over(self, due: DueRead, series: int, sink: Sink) -> None:
         """Have the slots that are too many to be told one by one accounted for."""
         if due.missed_more:

@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -68,6 +69,7 @@ class PollWorker:
         self._transaction = 0
         self._pathless: set[str] = set()  # meters to which a gateway says that it has no way
         self._turned = asyncio.Event()
+        self._due: deque[DueRead] = deque()  # taken from the plan; at most one for each meter
         self._plan = PollPlan([state.planned for state in self.meters], clock.alignment_ms(), started_ms)
 
     @property
@@ -80,6 +82,11 @@ class PollWorker:
         self._plan.realign(self._clock.alignment_ms(), self._clock.boot_ms())
         self._turned.set()
 
+    def accounted_ms(self) -> int:
+        """All slots due before this have been recorded."""
+        oldest = [self._meters[due.meter][0].oldest_ms(due) for due in self._due]
+        return min([*oldest, self._plan.next_due_ms()])
+
     async def wait_idle(self) -> None:
         """Return between two rounds, and let no other begin: the line is about to be closed."""
         await self._bus.acquire()
@@ -89,9 +96,11 @@ class PollWorker:
         await self.port.wait_tried()
         while True:
             await self._wait_until(self._plan.next_due_ms())
-            for due in self._plan.pop_due(self._clock.boot_ms()):
+            self._due.extend(self._plan.pop_due(self._clock.boot_ms()))
+            while self._due:
                 async with self._bus:
-                    await self._read_due(due)
+                    await self._read_due(self._due[0])
+                self._due.popleft()
 
     async def read_now(self, meter: str) -> list[Reading]:
         """Ask a meter at once, outside of the schedule; what it says is not recorded.

@@ -84,6 +84,10 @@ class PulseWorker:
         """The wall clock stepped: slots lie elsewhere on the boot axis from now on."""
         self._plan.realign(self._clock.alignment_ms(), self._clock.boot_ms())
 
+    def accounted_ms(self) -> int:
+        """All slots due before this have been recorded."""
+        return self._plan.next_due_ms()
+
     async def wait_idle(self) -> None:
         """An input that is only watched is idle at any time."""
 

@@ -65,6 +65,11 @@ class PushWorker:
         """The wall clock stepped: slots lie elsewhere on the boot axis from now on."""
         self._plan.realign(self._clock.alignment_ms(), self._clock.boot_ms())
 
+    def accounted_ms(self) -> int:
+        """All slots due before this have been recorded."""
+        next_ms = self._plan.next_due_ms()
+        return next_ms if self._open_slot_ms is None else min(self._open_slot_ms, next_ms)
+
     async def wait_idle(self) -> None:
         """A line that only listens is idle at any time."""
 
@@ -99,6 +104,7 @@ class PushWorker:
             heard = await driver.listen(self._receiver, timeout_s)
         except PortError as error:
             self.port.lose(error)
+            await asyncio.sleep(min(timeout_s, CLOSED_WAIT_S))  # the port's own task has to notice
             return []
         telegrams = [item for item in heard if isinstance(item, SmlTelegram)]
         self._corrupt += sum(isinstance(item, ProtocolError) for item in heard)

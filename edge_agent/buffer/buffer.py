@@ -47,6 +47,7 @@ class Buffer:
         self._wall = clock.wall()
         self._recorded = 0
         self._overload: Loss | None = None
+        self._accounted: Callable[[], int] | None = None
         self._raised: set[FaultCode] = set()
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
@@ -83,6 +84,11 @@ class Buffer:
         """Have `action` run on the storage thread at each flush and seal, before the readings taken so far
         are made durable: what readings were made from must not be older on the disk than they are."""
         self._recorder.before_persist = action
+
+    def account_by(self, accounted_ms: Callable[[], int]) -> None:
+        """Ask `accounted_ms` at each flush until when, on the boot axis, every due slot was recorded: that is
+        where the gap of an unclean stop begins."""
+        self._accounted = accounted_ms
 
     def record(self, readings: Sequence[Reading]) -> None:
         """Take readings of the present boot; ValueError for a series that the table does not have.
@@ -153,6 +159,8 @@ class Buffer:
 
     async def _hand_over(self) -> None:
         self._flushed_once = self._flushed_once or self._recorded > 0
+        if self._accounted is not None:
+            self._recorder.accounted_ms = self._accounted()
         if self._overload is not None:
             loss, self._overload = self._overload, None
             await self._call(self._recorder.add_loss, loss)

@@ -2,7 +2,8 @@
 
 Rules that keep it so: a reading is here until the transaction that seals it is known to be committed.
 What a failed commit was to seal is frozen, since it may have happened; what comes after it belongs to
-another group. `covered_ms` stays behind the present by the longest time that a slot has taken to come in.
+another group. `covered_ms` is what the lines account for, or, where nobody
+says so, stays behind the present by the longest time that a slot has taken to come in.
 Above READINGS_IN_MEMORY_MAX the oldest readings go, and a loss says so. Touches no disk.
 """
 
@@ -81,13 +82,17 @@ class Memory:
         """Oldest first."""
         return [self.open] if self.frozen is None else [self.frozen, self.open]
 
-    def take(self, arrived: Sequence[Arrival], wall: Wall | None, now_ms: int) -> None:
-        """Take what came in until `now_ms`. `wall`: the present piece as it is known now."""
+    def take(
+        self, arrived: Sequence[Arrival], wall: Wall | None, now_ms: int, accounted_ms: int | None = None
+    ) -> None:
+        """Take what came in until `now_ms`. `wall`: the present piece as it is known now. `accounted_ms`: all
+        slots due before it have come in, with a reading or a null."""
         for piece, readings in arrived:
             self._append(_widest(piece, wall), readings)
             latest_ms = max((reading.time_ms - reading.due_ms for reading in readings), default=0)
             self._lag_ms = min(max(self._lag_ms, latest_ms), LAG_MS_MAX)
-        self.covered_ms = max(self.covered_ms, now_ms - self._lag_ms)
+        reached_ms = now_ms - self._lag_ms if accounted_ms is None else min(now_ms, accounted_ms - 1)
+        self.covered_ms = max(self.covered_ms, reached_ms)
 
     def _append(self, wall: Wall | None, readings: Sequence[Reading]) -> None:
         stretches = self.open.stretches

@@ -65,6 +65,7 @@ class Recorder:
         self.inbox: deque[Arrival] = deque()
         self.published = dispatch.arrived
         self.before_persist: Callable[[], None] | None = None
+        self.accounted_ms: int | None = None  # set by the event loop before each call; see Memory.take
         self._settings, self._clock = settings, clock
         self._conditions, self._room, self._files, self._keeper = conditions, room, files, keeper
         self._flushing, self._sealing, self._recovery, self._dispatch = flushing, sealing, recovery, dispatch
@@ -150,8 +151,9 @@ class Recorder:
         self._keeper.refresh()
 
     def _take_inbox(self, now_ms: int) -> None:
+        accounted_ms = self.accounted_ms  # first: what was accounted for by then is in the inbox by now
         arrived = [self.inbox.popleft() for _ in range(len(self.inbox))]
-        self._memory.take(arrived, self._clock.wall(), now_ms)
+        self._memory.take(arrived, self._clock.wall(), now_ms, accounted_ms)
 
     def _ready(self) -> bool:
         if not self._started:
