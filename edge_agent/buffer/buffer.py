@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from edge_agent.buffer.loss import Loss
@@ -48,6 +49,7 @@ class Buffer:
         self._recorded = 0
         self._overload: Loss | None = None
         self._accounted: Callable[[], int] | None = None
+        self._flush_asked_ms: int | None = None  # of the flush under way
         self._raised: set[FaultCode] = set()
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
@@ -155,7 +157,7 @@ class Buffer:
     async def flush(self) -> None:
         """Make everything recorded so far durable; where storage refuses, a Fault says so."""
         await self._hand_over()
-        await self._call(self._recorder.flush, self._clock.boot_ms())
+        await self._persist(self._recorder.flush)
 
     async def _hand_over(self) -> None:
         self._flushed_once = self._flushed_once or self._recorded > 0
@@ -169,8 +171,15 @@ class Buffer:
         """Put everything recorded so far into the outbox, signed, without waiting for the interval's end."""
         self._period = self._present_period()
         await self._hand_over()
-        await self._call(self._recorder.seal, self._clock.boot_ms())
+        await self._persist(self._recorder.seal)
         self._news.set()
+
+    async def _persist(self, work: Callable[[int], None]) -> None:
+        self._flush_asked_ms = self._clock.boot_ms()
+        try:
+            await self._call(work, self._flush_asked_ms)
+        finally:
+            self._flush_asked_ms = None
 
     async def set_wall_piece(self, wall: Wall | None) -> None:
         """A new piece of the wall clock begins: readings recorded from now on lie under `wall`."""
@@ -208,7 +217,11 @@ class Buffer:
 
     def statistics(self) -> BufferStatistics:
         """The buffer at a glance; messages and sizes as of the last call that touched the disk."""
-        return self._recorder.statistics(self._recorded, self._recorded - self._recorder.taken)
+        known = self._recorder.statistics(self._recorded, self._recorded - self._recorder.taken)
+        if self._flush_asked_ms is None:
+            return known
+        so_far_ms = self._clock.boot_ms() - self._flush_asked_ms
+        return replace(known, flush_ms_max=max(known.flush_ms_max, so_far_ms))
 
     async def finish(self) -> None:
         """Put everything into the outbox before an orderly stop; messages may still be sent after it."""

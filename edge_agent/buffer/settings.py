@@ -22,7 +22,8 @@ class BufferSettings:
 @dataclass(frozen=True)
 class BufferStatistics:
     """The buffer at a glance. `readings_pending`: recorded, not durable yet. `last_flush_boot_ms` and
-    `oldest_unacknowledged` are on the boot axis; `flush_ms_max`: the longest flush of this run."""
+    `oldest_unacknowledged` are on the boot axis; `flush_ms_max`: the longest flush of this
+    run, the one under way included."""
 
     readings_recorded: int
     readings_flushed: int
