@@ -41,7 +41,7 @@ proof: venv .venv-judge/stamp ## the heavy proofs: kills, cuts, long fuzz
 	.ci/need mosquitto=mosquitto strace=strace mbpoll=mbpoll
 	$(BIN)/python -m pytest -m proof -s
 
-bench: venv ## time to the first reading, memory, bytes per reading
+bench: venv .venv-judge/stamp ## time to the first reading, memory, bytes per reading, decode rates
 	.ci/need mosquitto=mosquitto
 	$(BIN)/python -m bench
 

@@ -34,7 +34,7 @@ def show(title: str, figures: Iterable[Figure]) -> None:
 
 def main() -> int:
     """Run all parts; about a minute and a half."""
-    from bench import daemon, parts  # they import what this module defines
+    from bench import daemon, modbus, parts, telegrams  # they import what this module defines
 
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory(prefix="edge-bench-") as name:
@@ -42,6 +42,8 @@ def main() -> int:
         keep_bytecode(folder / "bytecode")
         asyncio.run(daemon.run(folder))
         parts.run(folder)
+        show("Codecs, decoding, beside other libraries", [*modbus.run(), *telegrams.run()])
+        show("What readings become", [*parts.reader_rates(), *parts.batch_rates()])
     return 0
 
 

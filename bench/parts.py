@@ -1,4 +1,4 @@
-"""Single parts of the agent, each beside something known: the buffer's queue and journal, the codecs."""
+"""Single parts of the agent, each beside something known: the buffer, the readers, the batches."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pymodbus.framer import FramerRTU
-from pymodbus.pdu import DecodePDU
 
 from bench.__main__ import Figure, show
 from config.catalogue import catalogue
@@ -24,8 +22,6 @@ from hal.clock import SystemClock
 from hal.sim.meters import SimMeter
 from hal.storage import FolderStorage
 from protocols.modbus.pdu import ReadRequest
-from protocols.modbus.rtu import RtuExchange, RtuServer
-from protocols.sml import SmlReceiver
 from protocols.uplink.cbor import decode_message, encode_message
 from protocols.uplink.columns import Slot, decode_slots, plan_columns
 from protocols.uplink.cose import Signer
@@ -49,7 +45,6 @@ def run(folder: Path) -> None:
     """Measure, and show."""
     (folder / "buffer").mkdir()
     show("Buffer", asyncio.run(buffer_costs(folder / "buffer")))
-    show("Codecs, decoding", [*modbus_rates(), *sml_rates(), *batch_rates()])
 
 
 async def buffer_costs(folder: Path) -> list[Figure]:
@@ -91,51 +86,16 @@ def round_of(due_ms: int) -> list[Reading]:
     return [Reading(n, due_ms, due_ms + 120, Scaled(due_ms + n * 1000, -3), 0) for n in range(SERIES)]
 
 
-def modbus_rates() -> list[Figure]:
-    """An answer of 80 registers: ours against pymodbus' framer and decoder, then up to readings."""
+def reader_rates() -> list[Figure]:
+    """From an answer's registers to readings."""
     profile = catalogue()["eastron-sdm630"]
     reader = ModbusReader(profile, MeterConfig(id="m", line="l", profile=profile.name), 0)
     block = reader.blocks[0]
-    meter = SimMeter(profile, "1", 0)
-    read = ReadRequest(4, block.address, block.count)
-    exchange = RtuExchange(1, read)
-    [answer] = RtuServer(lambda unit, read: meter.read(unit, read, 1)).receive_data(exchange.request)
-    data = exchange.receive_data(answer)
-    if data is None:
-        raise RuntimeError("the simulated meter's answer is not whole")
-    framer = FramerRTU(DecodePDU(is_server=False))
-
-    def theirs() -> None:
-        _, _, _, pdu = framer.decode(answer)
-        framer.decoder.decode(pdu)
-
-    ours_s = seconds_each(lambda: RtuExchange(1, read).receive_data(answer))
-    theirs_s = seconds_each(theirs)
-    points_s = seconds_each(lambda: reader.decode(block, data, 0, 0))
-    points = len(block.points)
-    return [
-        Figure(
-            f"Modbus RTU answer, {len(answer)} bytes",
-            rate(ours_s, "answers"),
-            beside(theirs_s, ours_s, "pymodbus"),
-        ),
-        Figure(f"  its {points} binary32 points to readings", rate(points_s / points, "readings")),
-    ]
-
-
-def sml_rates() -> list[Figure]:
-    """A telegram, from bytes to values."""
-    profile = catalogue()["ehz-sml"]
-    telegram = SimMeter(profile, "1EMH0012345678", 0).telegram(1)
-    ours_s = seconds_each(lambda: SmlReceiver().receive_data(telegram))
-    speed = len(telegram) / ours_s / 960
-    return [
-        Figure(
-            f"SML telegram, {len(telegram)} bytes",
-            rate(ours_s, "telegrams"),
-            f"{speed:.0f} x as fast as 9600 baud brings them",
-        )
-    ]
+    data = SimMeter(profile, "1", 0).read(1, ReadRequest(4, block.address, block.count), 1)
+    if not isinstance(data, bytes):
+        raise TypeError("the simulated meter refuses its own registers")
+    points_s = seconds_each(lambda: reader.decode(block, data, 0, 0)) / len(block.points)
+    return [Figure(f"{len(block.points)} binary32 points to readings", rate(points_s, "readings"))]
 
 
 def batch_rates() -> list[Figure]:

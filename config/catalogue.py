@@ -30,6 +30,8 @@ REGISTERS_MAX = 125  # Modbus Application Protocol V1.1b3, 6.3
 ADDRESS_MAX = 0xFFFF
 TIMEOUT_S_MAX = 60.0
 PULSE_MS_MAX = 10_000
+READ_OUT_S_MAX = 600
+TEXT_PROTOCOLS = ("d0", "p1")
 MEDIA = {medium.name.lower().replace("_", "-"): medium for medium in Medium}
 
 _READABLE_KINDS = ("counter", "gauge", "state", "interval")
@@ -46,6 +48,7 @@ def load_profile(path: Path) -> DeviceProfile:
         _judge_points(judge, profile)
         _judge_objects(judge, profile)
         _judge_pulse(judge, profile)
+        _judge_read_out(judge, profile)
     if profile is None or judge.problems:
         raise ConfigError(judge.problems)
     return profile
@@ -196,6 +199,20 @@ def _judge_pulse(judge: Judge, profile: DeviceProfile) -> None:
         judge.say("[pulse] quantity", pulse.quantity, f"a counter; {pulse.quantity} is a {quantity.kind}")
     elif quantity is not None:
         _judge_unit(judge, "[pulse]", pulse.unit, quantity)
+
+
+def _judge_read_out(judge: Judge, profile: DeviceProfile) -> None:
+    """What only meters with text addresses, or only D0 meters, have."""
+    for where, entry in zip(_wheres(profile.objects, "object"), profile.objects, strict=True):
+        if entry.address and profile.protocol not in TEXT_PROTOCOLS:
+            judge.say(f"{where} address", entry.address, "left out: only d0 and p1 meters write addresses")
+    if profile.read_out is None:
+        return
+    if profile.protocol != "d0":
+        judge.say("[read_out]", None, "left out: only d0 meters are asked for a read-out")
+    elif not 1 <= profile.read_out.deadline_s <= READ_OUT_S_MAX:
+        right = f"1 to {READ_OUT_S_MAX} (seconds)"
+        judge.say("[read_out] deadline_s", profile.read_out.deadline_s, right)
 
 
 def judge_constant(judge: Judge, key: str, text: str) -> None:

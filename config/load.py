@@ -17,7 +17,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from config.catalogue import METERS_FOLDER, judge_constant, load_profile, profile_names
-from config.model import CharacterFormat, GatewayFile, LineConfig, MeterConfig
+from config.model import CharacterFormat, GatewayFile, LineConfig, MeterConfig, MeterOption
 from config.problems import ConfigError, Judge, Problem, choices, format_problems, names_of, suggestion
 from config.profile import DeviceProfile
 from config.pulse_input import read_gpio_url
@@ -31,6 +31,9 @@ SCHEMES = {
     "modbus-ascii": ("serial", "rfc2217", "tcp", "sim"),
     "modbus-tcp": ("tcp", "sim"),
     "sml": ("serial", "rfc2217", "tcp", "sim"),
+    "d0": ("serial", "rfc2217", "tcp", "sim"),
+    "d0-push": ("serial", "rfc2217", "tcp", "sim"),
+    "p1": ("serial", "rfc2217", "tcp", "sim"),
     "s0": ("gpio", "sim"),
 }
 BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
@@ -40,6 +43,15 @@ ADDRESSES = {
     "modbus-tcp": (0, 255),
 }  # serial line V1.02, 2.2; TCP guide V1.0b, 4.4.1.2
 BUSES = ("modbus-rtu", "modbus-ascii")
+ONE_METER = {  # protocols, and why just one
+    "sml": "because it pushes",
+    "d0": "because it is asked without an address",
+    "d0-push": "because it pushes",
+    "p1": "because it pushes",
+    "s0": "whose pulses come in there",
+}
+D0_PUSH_BAUD = 9600  # of meters in mode D, as EasyMeter Q3D; profiles state the rate at which one is asked
+OPTIONS: dict[MeterOption, str] = {"dzg-sign": "sml"}  # of meters, and the protocol that has them
 ASCII_FORMAT: CharacterFormat = "7E1"  # serial line V1.02, 2.5.2: 7 bits, even parity by default
 INTERVAL_S_MAX = 86_400
 REPLY_TIMEOUT_S_MAX = 60.0
@@ -157,7 +169,7 @@ def _line(line: LineConfig, file: GatewayFile, profiles: dict[str, DeviceProfile
     return Line(
         config=line,
         meters=places,
-        baud=line.baud or used[0].link.baud,
+        baud=line.baud or (D0_PUSH_BAUD if line.protocol == "d0-push" else used[0].link.baud),
         format=line.format or (ASCII_FORMAT if line.protocol == "modbus-ascii" else used[0].link.format),
         reply_timeout_s=line.reply_timeout_s or max(profile.limits.reply_timeout_s for profile in used),
         gap_s=max(profile.limits.gap_s for profile in used),
@@ -263,12 +275,10 @@ def _judge_lines(judge: Judge, file: GatewayFile, profiles: dict[str, DeviceProf
             right = f"more than 0, at most {REPLY_TIMEOUT_S_MAX:g} (seconds)"
             judge.say(f"{where} reply_timeout_s", line.reply_timeout_s, right)
         meters = [meter for meter in file.meters if meter.line == line.id and line.id]
-        if line.protocol == "sml" and len(meters) > 1 and not judge.is_bad(f"{where} protocol"):
-            right = f"one meter on this line, because it pushes; now {choices(meter.id for meter in meters)}"
-            judge.say(where, None, right)
-        if line.protocol == "s0" and len(meters) != 1 and not judge.is_bad(f"{where} protocol"):
+        why_one = ONE_METER.get(line.protocol)
+        if why_one and len(meters) != 1 and line.id and not judge.is_bad(f"{where} protocol"):
             found = choices(meter.id for meter in meters) or "none"
-            judge.say(where, None, f"one meter on this line, whose pulses come in there; now {found}")
+            judge.say(where, None, f"one meter on this line, {why_one}; now {found}")
         if line.protocol == "modbus-rtu" and (line.format or "8").startswith("7"):
             judge.say(f"{where} format", line.format, "8 data bits, as 8E1: Modbus RTU sends whole bytes")
         if line.protocol != "modbus-tcp":
@@ -350,6 +360,9 @@ def _judge_on_line(
         judge_constant(judge, f"{where} pulses_per_unit", meter.pulses_per_unit)
     elif meter.pulses_per_unit:
         judge.say(f"{where} pulses_per_unit", meter.pulses_per_unit, "left out: only an s0 line has pulses")
+    for option in meter.options:
+        if line.protocol != OPTIONS[option]:
+            judge.say(f"{where} options", list(meter.options), f"left out: {option} is for {OPTIONS[option]}")
     if line.protocol in ADDRESSES:
         _judge_range(judge, f"{where} address", meter.address, *ADDRESSES[line.protocol])
 

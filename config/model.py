@@ -11,7 +11,9 @@ from typing import Literal
 import msgspec
 
 ClockTrust = Literal["kernel", "operator"]
-LineProtocol = Literal["modbus-rtu", "modbus-ascii", "modbus-tcp", "sml", "s0"]
+LineProtocol = Literal["modbus-rtu", "modbus-ascii", "modbus-tcp", "sml", "d0", "d0-push", "p1", "s0"]
+"""`d0` asks an IEC 62056-21 meter for its read-out, `d0-push` listens to one that sends by itself."""
+MeterOption = Literal["dzg-sign"]
 CharacterFormat = Literal["8N1", "8E1", "8O1", "8N2", "7E1", "7O1", "7N2"]
 
 
@@ -31,7 +33,8 @@ class LineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `url` chooses the hardware: `serial:///dev/serial/by-path/...`, `tcp://host:502`, `sim://...`, for pulses
     `gpio:///dev/gpiochip0?line=17`.
     `baud` and `format` hold for serial lines; None takes the default of the first meter's profile, and
-    7E1 for Modbus ASCII. `modbus-rtu` or `modbus-ascii` with `tcp://` is a serial server that passes
+    7E1 for Modbus ASCII. A d0 line's `baud` is that of the sign-on (300), a d0-push line's defaults to 9600.
+    `modbus-rtu` or `modbus-ascii` with `tcp://` is a serial server that passes
     characters on as they are; a gateway that translates speaks `modbus-tcp`.
     """
 
@@ -49,6 +52,8 @@ class MeterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     `pulses_per_unit`: a pulse meter's constant as on its type plate; empty: that of its profile.
     `quantities` empty: all points of the profile. `ratio`: transformer ratio, stated to the backend,
     never applied to values. `valid_from`: RFC 3339 date-time from which this device is the installed one.
+    `options`: what this one meter does otherwise than its profile's others. "dzg-sign": its SML sends
+    positive total power marked as signed, as a DZG DVS 7412 does.
     """
 
     id: str
@@ -63,6 +68,7 @@ class MeterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     pulses_per_unit: str = ""
     ratio: tuple[int, int] = (1, 1)
     valid_from: str = ""
+    options: tuple[MeterOption, ...] = ()
 
 
 class UplinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -215,7 +215,7 @@ def _fields(kind: type) -> dict[str, msgspec.structs.FieldInfo]:
 
 def _stand_in(kind: Any) -> Any:
     """A value of the type, to go on with where the file's own is wrong. Never used for more."""
-    if words := _words(kind):
+    if (words := _words(kind)) and get_origin(kind) is not tuple:
         return words[0]
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         fields = msgspec.structs.fields(kind)
@@ -245,7 +245,7 @@ def _words(kind: Any) -> list[str]:
 def _meaning(kind: Any) -> str:
     """What a value of this type looks like, in words."""
     if words := _words(kind):
-        return "one of " + choices(words)
+        return ("a list of " if get_origin(kind) is tuple else "one of ") + choices(words)
     if _struct_of(kind):
         return "a table"
     parts = [part for part in get_args(kind) if part is not type(None)]

@@ -102,12 +102,31 @@ class Point(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Object(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One quantity of a meter that pushes or lists OBIS objects; the telegram brings unit and scale."""
+    """One quantity of a meter that pushes or lists OBIS objects; the telegram brings unit and scale.
+
+    `address`: how the meter writes it, where that is not the code ("6.8" of a heat meter). In P1,
+    "0-n:24.2.1" is the value of whichever M-Bus channel has the medium of the code (7-0:3.0.0: gas).
+    """
 
     quantity: str
     obis: str
+    address: str = ""
     resolution: str = ""
     evidence: str
+
+
+class ReadOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a D0 meter wants to be asked (IEC 62056-21). Only what differs from the standard is stated.
+
+    `wake_up`: NULs before the sign-on, for battery-powered meters; "standard" as in annex B. `mode`: where a
+    meter does not mean what its baud character says. `bcc`: "if_sent" for meters that send no block check,
+    "ignored" for those that compute one of their own. `deadline_s`: for one whole read-out.
+    """
+
+    wake_up: Literal["none", "standard", "ultraheat"] = "none"
+    mode: Literal["", "A", "B", "C"] = ""
+    bcc: Literal["required", "if_sent", "ignored"] = "required"
+    deadline_s: int = 120
 
 
 class Pulse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,7 +152,7 @@ class DeviceProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     maker: str
     products: tuple[str, ...]
     medium: str
-    protocol: Literal["modbus", "sml", "s0"]
+    protocol: Literal["modbus", "sml", "d0", "p1", "s0"]
     evidence: dict[str, Evidence]
     link: Link = Link()
     limits: Limits = Limits()
@@ -141,3 +160,4 @@ class DeviceProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     points: tuple[Point, ...] = msgspec.field(default=(), name="point")
     objects: tuple[Object, ...] = msgspec.field(default=(), name="object")
     pulse: Pulse | None = None
+    read_out: ReadOut | None = None

@@ -1,7 +1,7 @@
 """The task tree of the running agent, and how it starts and stops.
 
     agent
-    ├── line <id>          worker of the line: asks or listens          edge_agent/*_worker.py
+    ├── line <id>          worker of the line: asks or listens          edge_agent/workers.py
     ├── port <id>          keeps the line's port open                   edge_agent/line_port.py
     ├── buffer             flushes, seals                               edge_agent/buffer/
     ├── uplink             MQTT session                                 edge_agent/uplink/session.py
@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from config.load import Gateway, Line
+from config.load import Gateway
 from edge_agent import __version__
 from edge_agent.buffer.buffer import Buffer, BufferSettings
 from edge_agent.clock import BootClock
@@ -47,22 +47,19 @@ from edge_agent.control import (
 from edge_agent.events import EventWriter
 from edge_agent.faults import FaultCode, Faults
 from edge_agent.identity import load_or_create_signer
-from edge_agent.line import LineCorrupt, LineDriver, LineMemory, LineTimeout
-from edge_agent.line_port import LinePort
-from edge_agent.meter_state import MeterState, initial_identity
-from edge_agent.poll_worker import PollWorker, late_answer_s, line_silence_s
+from edge_agent.line import LineCorrupt, LineTimeout
+from edge_agent.meter_state import MeterState
 from edge_agent.pulse_counts import PulseCounts, PulseMeter
 from edge_agent.pulse_reader import PulseReader
 from edge_agent.pulse_worker import PulseWorker
-from edge_agent.push_worker import PushWorker
-from edge_agent.readers import ModbusReader, Reader, SmlReader, readers, series_table
+from edge_agent.readers import readers, series_table
 from edge_agent.reading import Reading
 from edge_agent.reports import CalibrationReport, FrameReport, MeterReading, ReadingReport, StatusReport
-from edge_agent.status import Reporter, Worker
+from edge_agent.status import Reporter
 from edge_agent.uplink.session import Session
 from edge_agent.uplink.tls import client_context
-from hal.api import EdgeSource, PortError
-from hal.board import open_edge_source, open_port
+from edge_agent.workers import Parts, Worker, make_workers
+from hal.api import PortError
 from hal.clock import SystemClock
 from hal.storage import FolderStorage
 from protocols.errors import DeviceError
@@ -102,9 +99,9 @@ class Agent:
         self._session = session
         self._watchers = Watchers()
         self._counts = counts
-        self._started_ms = started_ms
         self._events = EventWriter(buffer.add_event)
-        self._workers = self._make_workers()
+        parts = Parts(clock, self, faults, counts, self._events.tell, started_ms)
+        self._workers = make_workers(gateway, parts)
         buffer.account_by(self._accounted_ms)
         self._reporter = Reporter(gateway, clock, faults, buffer, session, self._workers)
 
@@ -195,47 +192,6 @@ class Agent:
             for reading in readings:
                 self._watchers.publish(self._reporter.reading(reading))
 
-    def _make_workers(self) -> list[Worker]:
-        meters = readers(self._gateway)
-        return [self._make_worker(line, meters) for line in self._gateway.lines]
-
-    def _make_worker(self, line: Line, meters: Sequence[Reader]) -> Worker:
-        if line.config.protocol == "s0":
-            return self._make_pulse_worker(line, meters[line.meters[0]])
-        port = LinePort(line, open_line, self._faults, random.Random())
-        states = [self._make_state(place) for place in line.meters]
-        pairs = [(state, meters[place]) for state, place in zip(states, line.meters, strict=True)]
-        if line.config.protocol == "sml":
-            state, reader = pairs[0]
-            if not isinstance(reader, SmlReader):
-                raise TypeError(f"{state.config.id} does not push SML")  # check-config refuses it
-            return PushWorker(
-                line, state, reader, port, self._clock, self, self._faults, started_ms=self._started_ms
-            )
-        polled = [(state, reader) for state, reader in pairs if isinstance(reader, ModbusReader)]
-        return PollWorker(line, polled, port, self._clock, self, self._faults, started_ms=self._started_ms)
-
-    def _make_pulse_worker(self, line: Line, reader: Reader) -> PulseWorker:
-        state = self._make_state(line.meters[0])
-        if not isinstance(reader, PulseReader):
-            raise TypeError(f"{state.config.id} has no pulses")  # check-config refuses it
-        return PulseWorker(
-            line,
-            state,
-            reader,
-            LinePort(line, open_pulse_input, self._faults, random.Random()),
-            self._counts,
-            self._clock,
-            self,
-            self._faults,
-            self._events.tell,
-            started_ms=self._started_ms,
-        )
-
-    def _make_state(self, place: int) -> MeterState:
-        meter = self._gateway.file.meters[place]
-        return MeterState(meter, self._gateway.profile_of(meter), initial_identity(meter))
-
     def _start_lines(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         tasks = []
         for worker in self._workers:
@@ -282,17 +238,6 @@ class Agent:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_ON_STOP_S):
                 await self._session.wait_drained()
-
-
-async def open_line(line: Line, memory: LineMemory) -> LineDriver:
-    """Open a line's port; `memory` is what the line's last driver knew. Raises PortError."""
-    port = await open_port(line.config.url, baud=line.baud, format=line.format)
-    return LineDriver(port, silence_s=line_silence_s(line), late_answer_s=late_answer_s(line), memory=memory)
-
-
-async def open_pulse_input(line: Line, _memory: LineMemory) -> EdgeSource:
-    """Open a line's pulse input. Raises PortError."""
-    return await open_edge_source(line.config.url)
 
 
 def open_counts(gateway: Gateway) -> PulseCounts:

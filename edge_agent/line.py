@@ -14,18 +14,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 from hal.api import Port, PortError
 from hal.readiness import wait_precisely
 from protocols.errors import DeviceError, ProtocolError
+from protocols.iec62056_21 import Pause, Send, SetBaud, Step
 
 FRAMES_MAX = 256
 FRAME_BYTES_MAX = 512
 LATE_ANSWER_S_MAX = 3.0  # devices and serial servers that answer later than this were not met
 DRAIN_S_MAX = 1.0
 UNSETTLED_QUIET_S = 0.02  # a USB adapter may hold bytes back for 16 ms: only longer silence is silence
+CONVERSATION_QUIET_S = 1.6  # IEC 62056-21, 6.4.3.1: a meter pauses for 1.5 s at most within what it sends
 DAMAGED_ANSWER_BYTES_MIN = 24  # less can be noise and an echo, and tells nothing about the device
 
 T = TypeVar("T")
@@ -161,15 +164,18 @@ class LineDriver:
         *,
         silence_s: float,
         late_answer_s: float = LATE_ANSWER_S_MAX,
+        baud: int | None = None,
         memory: LineMemory | None = None,
     ) -> None:
         """`silence_s`: what the standard asks for before a request. `late_answer_s`: how long an unanswered
-        request may still be answered; 0.0 for codecs whose answers name their request. `memory`: that of the
-        driver before this one, where the line's port was lost and opened anew.
+        request may still be answered; 0.0 for codecs whose answers name their request. `baud`: as
+        the port was opened. `memory`: that of the driver before this one, where the port was lost and opened
+        anew.
         """
         self._port = port
         self._silence_s = silence_s
         self._late_answer_s = late_answer_s
+        self._baud = baud
         self._carry = b""
         self._last_byte_s: float | None = None  # unknown: somebody may be talking when we come
         self._unsettled = True
@@ -217,6 +223,83 @@ class LineDriver:
             if log.received:
                 self._keep(log)
         return heard
+
+    async def converse(self, steps: Generator[Step, bytes, T], timeout_s: float) -> T:
+        """Do each step of a dialogue; its result. `timeout_s` is the deadline of the whole.
+
+        After a dialogue that did not come to its end, the line must first be silent for so long that nothing
+        is on its way. Raises LineTimeout, LineCorrupt or PortError.
+        """
+        loop = asyncio.get_running_loop()
+        log = _Log(loop.time(), None, b"")
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._wait_for_quiet()
+                self._unsettled = True
+                result = await self._walk(steps, log)
+            log.outcome = "answered"
+            self._unsettled = False
+        except PortError:
+            log.outcome = "port"
+            raise
+        except (ProtocolError, TimeoutError) as error:
+            failure = _failed_dialogue(error, timeout_s, log)
+            log.outcome = "corrupt" if isinstance(failure, LineCorrupt) else "timeout"
+            raise failure from error
+        finally:
+            steps.close()
+            self._finish_dialogue(log)
+        return result
+
+    async def _walk(self, steps: Generator[Step, bytes, T], log: _Log) -> T:
+        data = b""
+        started = False
+        while True:
+            try:
+                step = steps.send(data) if started else next(steps)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            started = True
+            data = await self._do(step, log)
+
+    async def _do(self, step: Step, log: _Log) -> bytes:
+        """One step of a dialogue; what it brought."""
+        if isinstance(step, Send):
+            log.sent = (log.sent + step.data)[:FRAME_BYTES_MAX]
+            await self._port.write(step.data)
+        elif isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+        elif isinstance(step, SetBaud):
+            if step.baud != self._baud:
+                self._port.reconfigure(step.baud)
+                self._baud = step.baud
+        else:
+            data = await self._port.read(step.timeout_s, step.missing_bytes)
+            log.add(data)
+            return data
+        return b""
+
+    async def _wait_for_quiet(self) -> None:
+        """Forget what came unasked; after a dialogue that broke off, until nothing more comes."""
+        if not self._unsettled:
+            self._port.discard_input()
+            return
+        loop = asyncio.get_running_loop()
+        while stale := await self._port.read(CONVERSATION_QUIET_S):
+            self._note_stale(stale, loop.time())
+
+    def _finish_dialogue(self, log: _Log) -> None:
+        self._keep(log)
+        self.memory.count(
+            exchanges=1,
+            answered=log.outcome == "answered",
+            timeouts=log.outcome == "timeout",
+            corrupt=log.outcome == "corrupt",
+            bytes_in=log.received_bytes,
+            bytes_out=len(log.sent),
+            busy_s=asyncio.get_running_loop().time() - log.started_s,
+        )
 
     def statistics(self) -> LineStatistics:
         """The counts at present."""
@@ -371,3 +454,15 @@ class LineDriver:
         duration_s = asyncio.get_running_loop().time() - log.started_s
         frame = Frame(log.started_s, duration_s, log.party, log.sent, log.received, log.outcome)
         self.memory.frames.append(frame)
+
+
+def _failed_dialogue(
+    error: ProtocolError | TimeoutError, timeout_s: float, log: _Log
+) -> LineTimeout | LineCorrupt:
+    """Whether nobody answered, or something that was not understood."""
+    text = f"not finished within {timeout_s:g} s" if isinstance(error, TimeoutError) else str(error)
+    if not log.received_bytes:
+        return LineTimeout(f"the meter did not answer ({text}); is the head in its place?")
+    if log.received in log.sent:
+        return LineTimeout(f"the meter did not answer; only our own request came back (echo, {text})")
+    return LineCorrupt(f"{text}; {log.received_bytes} bytes came", log.received_bytes)

@@ -74,6 +74,15 @@ def initial_identity(config: MeterConfig) -> Identity:
     return "configured" if config.serial else "unconfigured"
 
 
+def judge_told_serial(state: MeterState, serial: str, faults: Faults) -> None:
+    """As `judge_serial`, for a meter whose telegrams tell its number, or leave it out."""
+    state.serial_read = serial
+    if state.config.serial and not serial:
+        state.identity = "unverifiable"
+        return
+    judge_serial(state, faults)
+
+
 def judge_serial(state: MeterState, faults: Faults) -> None:
     """Compare what the device says with what is configured; nothing of a foreign device counts."""
     expected = state.config.serial

@@ -3,7 +3,8 @@
 Rules:
 - Each slot that was due yields one reading for each series: a value, or a null with its cause.
 - A meter that does not answer costs its line one timeout a round; the rest of its round is null.
-- Nothing counts before the serial number was compared, where one is configured and can be read.
+- Nothing counts before the serial number was compared, where one is configured and can be read. A meter that
+  is busy (exceptions 05, 06) when asked for it is asked again in its next round.
 - While the port is gone, slots go by as nulls.
 - A gateway that says that a meter did not answer it (exception 0B) is a silent meter, told by somebody else;
   that it has no way to the meter (0A), a fault of the line. Neither says anything about the meter itself.
@@ -25,15 +26,14 @@ from edge_agent.meter_state import SILENT_ROUNDS_MIN, MeterState, initial_identi
 from edge_agent.poll_plan import DueRead, PollPlan, RegisterBlock
 from edge_agent.readers import ModbusReader
 from edge_agent.reading import Reading, Sink
+from edge_agent.rounds import note_overrun, wait_until_due
 from hal.api import PortError
 from protocols.errors import DeviceError
 from protocols.modbus.ascii import AsciiExchange
-from protocols.modbus.pdu import PATH_UNAVAILABLE, TARGET_SILENT, ReadRequest
+from protocols.modbus.pdu import ACKNOWLEDGED, BUSY, PATH_UNAVAILABLE, TARGET_SILENT, ReadRequest
 from protocols.modbus.rtu import RtuExchange, silence_s
 from protocols.modbus.tcp import TcpExchange
 from protocols.value import NullCause
-
-SLEEP_S_MAX = 5.0
 
 _FUNCTIONS = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 _ON_SERIAL_LINES = ("serial", "rfc2217", "sim")  # schemes of urls behind which characters have their times
@@ -95,7 +95,7 @@ class PollWorker:
         """Read what is due, for ever."""
         await self.port.wait_tried()
         while True:
-            await self._wait_until(self._plan.next_due_ms())
+            await wait_until_due(self._plan.next_due_ms(), self._clock, self._turned)
             self._due.extend(self._plan.pop_due(self._clock.boot_ms()))
             while self._due:
                 async with self._bus:
@@ -119,31 +119,13 @@ class PollWorker:
                 readings += reader.decode(block, data, now, self._clock.boot_ms())
             return readings
 
-    async def _wait_until(self, due_ms: int) -> None:
-        """Sleep to the slot; the event loop's clock waits, the boot axis decides."""
-        self._turned.clear()
-        while (rest_ms := due_ms - self._clock.boot_ms()) > 0 and not self._turned.is_set():
-            try:
-                async with asyncio.timeout(min(rest_ms / 1000, SLEEP_S_MAX)):
-                    await self._turned.wait()
-            except TimeoutError:
-                continue
-
     async def _read_due(self, due: DueRead) -> None:
         state, reader = self._meters[due.meter]
         state.pass_over(due, len(reader.series), self._sink)
         for slot_ms in due.missed:
             self._sink.record(reader.nulls(slot_ms, self._clock.boot_ms(), NullCause.LINE_BUSY))
-        self._note_overrun(state, due)
+        note_overrun(state, due, self._faults)
         await self._read_meter(state, reader, due.due_ms)
-
-    def _note_overrun(self, state: MeterState, due: DueRead) -> None:
-        if due.missed and state.last_readings:  # at the start the port may have taken its time
-            slots = len(due.missed) + due.missed_more
-            text = f"{slots} slots passed before the line was free; lengthen interval_s"
-            self._faults.raise_(FaultCode.LINE_OVERRUN, state.config.id, text)
-        else:
-            self._faults.clear(state.config.id, (FaultCode.LINE_OVERRUN,))
 
     async def _read_meter(self, state: MeterState, reader: ModbusReader, due_ms: int) -> None:
         """One round of one meter: all blocks, up to the first that shows it absent. Each block goes into the
@@ -160,6 +142,11 @@ class PollWorker:
                 self._keep(state, fresh)
                 readings += fresh
                 blocks.pop(0)
+        except DeviceError as error:  # of the serial number; a block that is refused is one null block
+            state.last_error = f"serial number: {error.text}"
+            self._faults.raise_(FaultCode.METER_REFUSES, state.config.id, state.last_error)
+            self._keep(state, reader.nulls(due_ms, self._clock.boot_ms(), NullCause.REFUSED))
+            return
         except (LineTimeout, LineCorrupt, PortError) as error:
             cause = self._note_absent(state, error)
             self._keep(state, reader.nulls(due_ms, self._clock.boot_ms(), cause, blocks))
@@ -193,6 +180,8 @@ class PollWorker:
         try:
             data = await self._exchange(state, reader.identity_block)
         except DeviceError as error:
+            if error.device_code in (ACKNOWLEDGED, BUSY):
+                raise  # it may well tell its number later
             state.identity = "unverifiable"
             state.last_error = f"serial number: {error.text}"
             return

@@ -1,39 +1,77 @@
 """The worker of a line whose only meter pushes: a slot opens when it is due, the first telegram fills it.
 
-A slot that no telegram filled closes as a null when the next one opens.
+A slot that no telegram filled closes as a null when the next one opens. Which protocol it is, is the reader's
+and the receiver's affair.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
 from config.load import Line
 from edge_agent.clock import BootClock
 from edge_agent.faults import FaultCode, Faults
 from edge_agent.line import LineDriver, LineTimeout
 from edge_agent.line_port import LinePort
-from edge_agent.meter_state import SILENT_ROUNDS_MIN, MeterState, judge_serial
+from edge_agent.meter_state import SILENT_ROUNDS_MIN, MeterState, judge_told_serial
 from edge_agent.poll_plan import DueRead, PollPlan
-from edge_agent.readers import SmlReader
 from edge_agent.reading import Reading, Sink
 from hal.api import PortError
 from protocols.errors import ProtocolError
-from protocols.sml import SmlReceiver, SmlTelegram
+from protocols.uplink.messages import Series
 from protocols.value import NullCause
 
 LISTEN_S_MAX = 1.0
 CLOSED_WAIT_S = 0.5
 READ_NOW_S_MIN = 10.0
+QUIET_S = 2.0  # longer than a meter pauses within a telegram (IEC 62056-21: 1.5 s)
 
 
-class PushWorker:
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class PushReceiver(Protocol[T]):
+    """A codec for telegrams that come unasked; the damaged ones come out as errors.
+
+    One whose telegrams may end by silence also has `receive_end`.
+    """
+
+    def receive_data(self, data: bytes) -> list[T | ProtocolError]:
+        """What these bytes complete."""
+
+    def missing_bytes(self) -> int:
+        """The least number of bytes that could complete anything, at least 1."""
+
+
+class PushReader(Protocol[T_contra]):
+    """From telegrams of one protocol to the readings of one meter."""
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """The meter's entries in the dictionary."""
+
+    def decode(self, telegram: T_contra, due_ms: int, time_ms: int) -> list[Reading]:
+        """The readings of one telegram."""
+
+    def nulls(self, due_ms: int, time_ms: int, cause: NullCause) -> list[Reading]:
+        """A null for each series."""
+
+    def serial_of(self, telegram: T_contra) -> str:
+        """The meter's number as it tells it, "" where it does not."""
+
+
+class PushWorker(Generic[T]):
     """A line whose only meter pushes: a slot opens when it is due, the first telegram fills it."""
 
     def __init__(
         self,
         line: Line,
         state: MeterState,
-        reader: SmlReader,
+        reader: PushReader[T],
+        make_receiver: Callable[[], PushReceiver[T]],
         port: LinePort[LineDriver],
         clock: BootClock,
         sink: Sink,
@@ -50,11 +88,14 @@ class PushWorker:
         self._clock = clock
         self._sink = sink
         self._faults = faults
-        self._receiver = SmlReceiver()
+        self._receiver = make_receiver()
         self._open_slot_ms: int | None = None
         self._corrupt = 0
+        self._damage = ""
+        self._bytes_heard = -1
+        self._quiet_since_s: float | None = None
         self._plan = PollPlan([state.planned], clock.alignment_ms(), started_ms)
-        self._fresh: asyncio.Future[SmlTelegram] | None = None
+        self._fresh: asyncio.Future[T] | None = None
 
     @property
     def meters(self) -> list[MeterState]:
@@ -95,7 +136,7 @@ class PushWorker:
         now = self._clock.boot_ms()
         return self._reader.decode(telegram, now, now)
 
-    async def _listen(self, timeout_s: float) -> list[SmlTelegram]:
+    async def _listen(self, timeout_s: float) -> list[T]:
         driver = self.port.driver
         if driver is None:
             await asyncio.sleep(min(timeout_s, CLOSED_WAIT_S))
@@ -106,14 +147,30 @@ class PushWorker:
             self.port.lose(error)
             await asyncio.sleep(min(timeout_s, CLOSED_WAIT_S))  # the port's own task has to notice
             return []
-        telegrams = [item for item in heard if isinstance(item, SmlTelegram)]
-        self._corrupt += sum(isinstance(item, ProtocolError) for item in heard)
+        telegrams: list[T] = []
+        for item in heard or self._end_by_silence(driver):
+            if isinstance(item, ProtocolError):
+                self._corrupt += 1
+                self._damage = str(item)
+            else:
+                telegrams.append(item)
         return telegrams
 
-    def _take(self, telegram: SmlTelegram) -> None:
+    def _end_by_silence(self, driver: LineDriver) -> list[T | ProtocolError]:
+        """What the codec makes of a telegram behind which nothing more came for QUIET_S."""
+        now_s = asyncio.get_running_loop().time()
+        bytes_in = driver.statistics().bytes_in
+        if bytes_in != self._bytes_heard:
+            self._bytes_heard, self._quiet_since_s = bytes_in, now_s
+        if self._quiet_since_s is None or now_s - self._quiet_since_s < QUIET_S:
+            return []
+        self._quiet_since_s = None  # once for each silence
+        end: Callable[[], list[T | ProtocolError]] | None = getattr(self._receiver, "receive_end", None)
+        return end() if end is not None else []
+
+    def _take(self, telegram: T) -> None:
         now = self._clock.boot_ms()
-        self._state.serial_read = self._reader.serial_of(telegram)
-        judge_serial(self._state, self._faults)
+        judge_told_serial(self._state, self._reader.serial_of(telegram), self._faults)
         if self._fresh is not None:
             self._fresh.set_result(telegram)
             self._fresh = None
@@ -148,7 +205,8 @@ class PushWorker:
     def _note_silence(self, now: int, cause: NullCause) -> None:
         if cause is NullCause.PORT_GONE:
             return
-        text = "no telegram arrived" if cause is NullCause.SILENT else f"{self._corrupt} damaged telegrams"
+        damaged = f"{self._corrupt} damaged telegrams, the last: {self._damage}"
+        text = "no telegram arrived" if cause is NullCause.SILENT else damaged
         self._state.note_failure(now, text)
         if self._state.failed_rounds >= SILENT_ROUNDS_MIN:
             code = FaultCode.METER_SILENT if cause is NullCause.SILENT else FaultCode.METER_CORRUPT

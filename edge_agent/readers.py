@@ -16,6 +16,7 @@ Rules:
 from __future__ import annotations
 
 import functools
+import re
 import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -28,6 +29,8 @@ from config.profile import DeviceProfile, Object, Point, WordOrder
 from edge_agent.poll_plan import RegisterBlock, plan_requests
 from edge_agent.pulse_reader import PulseReader
 from edge_agent.reading import Reading
+from edge_agent.reading_values import FLOAT_EXPONENT_NOMINAL, finish, make_series, object_exponent
+from edge_agent.text_readers import D0Reader, P1Reader
 from protocols.obis import parse_obis
 from protocols.quantities import Quantity, by_name
 from protocols.sml import SmlTelegram
@@ -36,16 +39,13 @@ from protocols.units import DLMS_UNITS, conversion
 from protocols.uplink.messages import DictionaryMeter, Series, SeriesTable
 from protocols.value import NullCause, Quality, Scaled, from_binary32, from_binary64, parse_decimal
 
-FLOAT_EXPONENT_NOMINAL = -3  # of float counters, of float gauges without a resolution, of what is scaled anew
-SML_COUNTER_EXPONENT = -4  # 0.1 Wh in kWh, the finest that the recorded meters send
 LAST_DIGIT_DEFAULT = "0.01"  # of a float counter, in its registry unit
-EXPONENT_MIN = -18  # smaller digits are no meter's: integers that are read as floats look like that
-BITS_MAX = 63  # of a value at its dictionary exponent; what is greater is of a wrong type or word order
 STATUS_BYTES_MAX = 8
 
 SCALE_POWER_MAX = 10  # SunSpec: sunssf is -10 to 10
 SCALE_NOT_IMPLEMENTED = b"\x80\x00"  # SunSpec: of sunssf
 
+_SERVER_ID = re.compile(r"[0-9A-F]{20}")
 _STRUCT_OF_INTEGER = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "u64": ">Q", "i64": ">q"}
 
 
@@ -69,7 +69,7 @@ class ModbusReader:
 
     def __init__(self, profile: DeviceProfile, meter: MeterConfig, first_series: int) -> None:
         points = [p for p in profile.points if not meter.quantities or p.quantity in meter.quantities]
-        self.series = tuple(_series(point.quantity, _exponent(point), meter) for point in points)
+        self.series = tuple(make_series(point.quantity, _exponent(point), meter) for point in points)
         self.blocks = plan_requests(points, profile.limits)
         self.identity_block = _identity_block(profile)
         self._identity = profile.identity
@@ -133,7 +133,7 @@ class SmlReader:
     def __init__(self, profile: DeviceProfile, meter: MeterConfig, first_series: int) -> None:
         named = meter.quantities
         objects = [entry for entry in profile.objects if not named or entry.quantity in named]
-        self.series = tuple(_series(entry.quantity, _sml_exponent(entry), meter) for entry in objects)
+        self.series = tuple(make_series(entry.quantity, object_exponent(entry), meter) for entry in objects)
         self._numbers = {parse_obis(entry.obis): first_series + n for n, entry in enumerate(objects)}
         self._objects = {parse_obis(entry.obis): entry for entry in objects}
         self._expected = set(self._objects) if named else set()
@@ -166,8 +166,14 @@ class SmlReader:
         return server_id_text(telegram.server_id)
 
 
-Reader = ModbusReader | SmlReader | PulseReader
-_READERS: dict[str, type[Reader]] = {"modbus": ModbusReader, "sml": SmlReader, "s0": PulseReader}
+Reader = ModbusReader | SmlReader | D0Reader | P1Reader | PulseReader
+_READERS: dict[str, type[Reader]] = {
+    "modbus": ModbusReader,
+    "sml": SmlReader,
+    "d0": D0Reader,
+    "p1": P1Reader,
+    "s0": PulseReader,
+}
 
 
 def readers(gateway: Gateway) -> tuple[Reader, ...]:
@@ -200,7 +206,10 @@ def first_series(table: SeriesTable) -> tuple[int, ...]:
 
 
 def same_serial(configured: str, read: str) -> bool:
-    """Whether two serial numbers name the same device: blanks, case and leading zeros aside."""
+    """Whether two serial numbers name the same device: blanks, case and leading zeros aside.
+
+    A server id of SML may be given as printed or as its 20 hexadecimal digits.
+    """
     return _plain_serial(configured) == _plain_serial(read) != ""
 
 
@@ -217,7 +226,10 @@ def server_id_text(server_id: bytes) -> str:
 
 
 def _plain_serial(text: str) -> str:
-    return "".join(text.split()).upper().lstrip("0")
+    plain = "".join(text.split()).upper()
+    if _SERVER_ID.fullmatch(plain):
+        plain = server_id_text(bytes.fromhex(plain))
+    return plain.lstrip("0")
 
 
 def _dictionary_meter(
@@ -233,15 +245,6 @@ def _dictionary_meter(
         ratio=meter.ratio,
         valid_from_ms=parse_time_ms(meter.valid_from),
         series=tuple(series),
-    )
-
-
-def _series(name: str, exponent: int, meter: MeterConfig) -> Series:
-    return Series(
-        quantity=by_name(name).number,
-        exponent=exponent,
-        interval_ms=meter.interval_s * 1000,
-        offset_ms=meter.offset_s * 1000,
     )
 
 
@@ -345,7 +348,7 @@ def _modbus_value(channel: _Channel, point: Point, raw: bytes, scale: bytes) -> 
         return None, int(number)
     exhausted = point.type == "f32" and _biased_exponent(raw) >= channel.exhausted_from
     quality = Quality.FLOAT_EXHAUSTED if exhausted else Quality.GOOD
-    return _finish(number.times(factor), channel.exponent, channel.step, quality)
+    return finish(number.times(factor), channel.exponent, channel.step, quality)
 
 
 def _number(point: Point, raw: bytes) -> Scaled | NullCause:
@@ -376,30 +379,8 @@ def _scaled(factor: Scaled, point: Point, raw: bytes) -> Scaled | NullCause:
     return factor.times(Scaled(1, power)) if abs(power) <= SCALE_POWER_MAX else NullCause.CORRUPT
 
 
-def _finish(
-    value: Scaled, exponent: int, step: int | None, quality: Quality = Quality.GOOD
-) -> tuple[Scaled | None, int]:
-    """Quantise, and see that the value can be one: else it is marked, or is no value at all."""
-    if value.integer and len(str(abs(value.integer))) + value.exponent <= EXPONENT_MIN:
-        value, quality = value.quantised(EXPONENT_MIN).normalised(), quality | Quality.IMPLAUSIBLE
-    if step is not None:
-        value = value.quantised(step)
-    surplus = max(0, value.exponent - exponent)
-    if (abs(value.integer) * 10**surplus).bit_length() > BITS_MAX:
-        return None, int(NullCause.CORRUPT)
-    return value, int(quality)
-
-
 def _biased_exponent(raw: bytes) -> int:
     return (raw[0] & 0x7F) << 1 | raw[1] >> 7
-
-
-def _sml_exponent(entry: Object) -> int:
-    step = step_exponent(entry.resolution)
-    kind = by_name(entry.quantity).kind
-    if kind == "gauge":
-        return FLOAT_EXPONENT_NOMINAL if step is None else step
-    return SML_COUNTER_EXPONENT if kind in ("counter", "interval") else 0
 
 
 def _sml_value(entry: Object, item: SmlValue | None) -> tuple[Scaled | None, int]:
@@ -417,7 +398,7 @@ def _sml_value(entry: Object, item: SmlValue | None) -> tuple[Scaled | None, int
     except ValueError:
         return None, int(NullCause.CORRUPT)  # a unit that cannot be of this quantity: no guessing
     step = step_exponent(entry.resolution) if quantity.kind == "gauge" else None
-    return _finish(number.times(factor), _sml_exponent(entry), step)
+    return finish(number.times(factor), object_exponent(entry), step)
 
 
 def _state(value: Scaled | bytes | bool) -> Scaled | None:

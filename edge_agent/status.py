@@ -11,9 +11,7 @@ from edge_agent.buffer.buffer import Buffer
 from edge_agent.clock import BootClock
 from edge_agent.faults import Faults
 from edge_agent.meter_state import MeterState
-from edge_agent.poll_worker import PollWorker
 from edge_agent.pulse_worker import PulseWorker
-from edge_agent.push_worker import PushWorker
 from edge_agent.readers import series_table
 from edge_agent.reading import Reading
 from edge_agent.reports import (
@@ -33,10 +31,9 @@ from edge_agent.reports import (
     value_text,
 )
 from edge_agent.uplink.session import Session
+from edge_agent.workers import Worker
 from protocols.quantities import Quantity, by_number
 from protocols.uplink.messages import ClockSource
-
-Worker = PollWorker | PushWorker | PulseWorker
 
 
 class Reporter:

@@ -25,7 +25,14 @@ _KEY = re.compile(r"[0-9A-Fa-f]{32}")
 
 
 def decode_recording(
-    source: str, protocol: Protocol, key: str | None, auth_key: str | None, words: Words, *, as_json: bool
+    source: str,
+    protocol: Protocol,
+    key: str | None,
+    auth_key: str | None,
+    words: Words,
+    *,
+    as_json: bool,
+    dzg_sign: bool = False,
 ) -> int:
     """Print what is in `source`; the exit code."""
     try:
@@ -34,7 +41,7 @@ def decode_recording(
     except NotBytes as refusal:
         _refuse(refusal, protocol, words, as_json=as_json)
         return EXIT_USAGE
-    stretches = list_stretches(protocol, data, keys)
+    stretches = list_stretches(protocol, data, keys, dzg_sign=dzg_sign)
     sound = (
         _print_json(protocol, stretches) if as_json else _print_text(protocol, data, stretches, keys, words)
     )

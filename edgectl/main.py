@@ -227,13 +227,15 @@ def decode(
     auth_key: Annotated[
         str | None, typer.Option("--auth-key", metavar="HEX", help=_help("help.auth-key"))
     ] = None,
+    dzg_sign: Annotated[bool, typer.Option("--dzg-sign", help=_help("help.dzg-sign"))] = False,
     as_json: AsJson = False,
     lang: Language = None,
 ) -> None:
     from edgectl.decode import decode_recording
 
-    words = Words(choose_language(lang, os.environ))
-    raise typer.Exit(decode_recording(" ".join(source), protocol, key, auth_key, words, as_json=as_json))
+    words, text = Words(choose_language(lang, os.environ)), " ".join(source)
+    code = decode_recording(text, protocol, key, auth_key, words, as_json=as_json, dzg_sign=dzg_sign)
+    raise typer.Exit(code)
 
 
 def _place(socket: Path | None, config: Path) -> Place:

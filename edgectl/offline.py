@@ -90,15 +90,21 @@ def socket_group(path: Path) -> str:
 def check_config(path: Path) -> ConfigCheck:
     """Judge the configuration as the agent does."""
     from config.load import ConfigError, load_gateway
+    from edge_agent.buffer.seal import check_table
+    from edge_agent.readers import series_table
 
     try:
         path.read_bytes()
-        file = load_gateway(path).file
+        gateway = load_gateway(path)
+        check_table(series_table(gateway))
     except OSError as error:
         return ConfigCheck(str(path), error.strerror or str(error), [], "", 0, 0)
     except ConfigError as error:
         problems = [_problem_text(problem.key, problem.value, problem.expected) for problem in error.problems]
         return ConfigCheck(str(path), "", problems, "", 0, 0)
+    except ValueError as error:
+        return ConfigCheck(str(path), "", [str(error)], "", 0, 0)
+    file = gateway.file
     return ConfigCheck(str(path), "", [], file.gateway.id, len(file.lines), len(file.meters))
 
 

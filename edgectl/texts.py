@@ -378,6 +378,10 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Authentication key of an encrypted P1 meter, 32 hexadecimal digits.",
         "Authentisierungsschlüssel eines verschlüsselten P1-Zählers, 32 Hexadezimalziffern.",
     ),
+    "help.dzg-sign": (
+        "The SML meter (DZG DVS 7412) sends positive total power as if it were signed.",
+        "Der SML-Zähler (DZG DVS 7412) sendet positive Gesamtleistung, als hätte sie ein Vorzeichen.",
+    ),
     "help.source": (
         "A file (raw bytes or hexadecimal text), - for standard input, or hexadecimal digits.",
         "Eine Datei (rohe Bytes oder Hexadezimaltext), - für die Standardeingabe, oder Hexadezimalziffern.",

@@ -49,6 +49,12 @@ class Port(Protocol):
     def discard_input(self) -> None:
         """Forget what has arrived and was not read."""
 
+    def reconfigure(self, baud: int) -> None:
+        """Send and receive at `baud` from now on; what was written has left by then (see `write`).
+
+        Raises PortError("port.setting", ...) where the speed is not ours to set.
+        """
+
     async def close(self) -> None:
         """Release the port; closing twice is allowed."""
 

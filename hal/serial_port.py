@@ -79,18 +79,19 @@ def open_serial_port(
     except (OSError, ValueError, termios.error) as error:
         device.close()
         raise _open_error(path, error, "RS-485 by the kernel (?rs485=on)" if rs485 else "raw mode") from error
-    return SerialPort(device, path, character_time_s(baud, character_format))
+    return SerialPort(device, path, baud, character_format)
 
 
 class SerialPort:
     """An open serial port; see hal.api.Port for what the methods promise."""
 
-    def __init__(self, device: serial.Serial, path: str, char_time_s: float) -> None:
+    def __init__(self, device: serial.Serial, path: str, baud: int, character_format: str) -> None:
         """Use `open_serial_port`."""
         self._device: serial.Serial | None = device
         self._fd: int = device.fileno()
         self._path = path
-        self._char_time_s = char_time_s
+        self._character_format = character_format
+        self._char_time_s = character_time_s(baud, character_format)
 
     @property
     def char_time_s(self) -> float:
@@ -140,6 +141,24 @@ class SerialPort:
         for _ in range(DISCARD_READS_MAX):
             if not self._read_now():
                 return
+
+    def reconfigure(self, baud: int) -> None:
+        """Switch both directions; format, parity check and what has arrived stay.
+
+        Not by pyserial, which turns the parity check off whenever it sets anything.
+        """
+        fd = self._descriptor()
+        try:
+            speed = getattr(termios, f"B{baud}")
+            attributes = termios.tcgetattr(fd)
+            attributes[4] = attributes[5] = speed
+            termios.tcsetattr(fd, termios.TCSANOW, attributes)
+        except (AttributeError, OSError, termios.error) as error:
+            hint = "another adapter can, or the meter's profile must name a lower rate"
+            raise PortError(
+                "port.setting", f"{self._path}: does not accept {baud} Bd ({error}); {hint}"
+            ) from error
+        self._char_time_s = character_time_s(baud, self._character_format)
 
     async def close(self) -> None:
         """Release the device; the system takes the exclusive use back with the last descriptor."""

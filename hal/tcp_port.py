@@ -81,6 +81,11 @@ class TcpPort:
             if not self._read_now():
                 return
 
+    def reconfigure(self, baud: int) -> None:
+        """Raises PortError("port.setting"): how fast the serial server's line is, is set there."""
+        hint = "connect the head by serial://; over tcp:// only meters that keep to one rate are read"
+        raise PortError("port.setting", f"{self._name}: cannot switch a serial server to {baud} Bd; {hint}")
+
     async def close(self) -> None:
         """Close the connection."""
         connection, self._socket = self._socket, None

@@ -46,7 +46,6 @@ _FINDERS: dict[Protocol, Callable[[bytes, Keys], Iterator[Stretch]]] = {
     "modbus-rtu": lambda data, _keys: find_modbus(listen_rtu(data)),
     "modbus-tcp": lambda data, _keys: find_modbus(listen_tcp(data)),
     "modbus-ascii": lambda data, _keys: find_modbus(listen_ascii(data)),
-    "sml": lambda data, _keys: find_sml(data),
     "d0": lambda data, _keys: find_d0(data),
     "p1": find_p1,
 }
@@ -54,10 +53,13 @@ _FRAMINGS: dict[Protocol, Framing] = {"modbus-rtu": "rtu", "modbus-tcp": "tcp", 
 _TEXT_PROTOCOLS = ("modbus-ascii", "d0", "p1")
 
 
-def list_stretches(protocol: Protocol, data: bytes, keys: Keys = _NO_KEYS) -> Iterator[Stretch]:
-    """All of `data`, in order; any bytes, in linear time."""
+def list_stretches(
+    protocol: Protocol, data: bytes, keys: Keys = _NO_KEYS, *, dzg_sign: bool = False
+) -> Iterator[Stretch]:
+    """All of `data`, in order; any bytes, in linear time. `dzg_sign`: SML of a meter with that quirk."""
     family = protocol.partition("-")[0]
-    return _covering(family, _FINDERS[protocol](data, keys), data, blanks=protocol in _TEXT_PROTOCOLS)
+    found = find_sml(data, dzg_sign=dzg_sign) if protocol == "sml" else _FINDERS[protocol](data, keys)
+    return _covering(family, found, data, blanks=protocol in _TEXT_PROTOCOLS)
 
 
 def explain(protocol: Protocol, data: bytes, stretch: Stretch) -> list[Span]:

@@ -17,12 +17,12 @@ from protocols.units import DLMS_UNITS
 _DATE_SECONDS_MAX = 1 << 32
 
 
-def find_sml(data: bytes) -> Iterator[Stretch]:
+def find_sml(data: bytes, *, dzg_sign: bool = False) -> Iterator[Stretch]:
     receiver = FileReceiver()
     end = 0
     for chunk in chunks(data):
         for found in receiver.receive_data(chunk):
-            stretch = _sml_stretch(found) if isinstance(found, SmlFile) else damaged(found)
+            stretch = _sml_stretch(found, dzg_sign=dzg_sign) if isinstance(found, SmlFile) else damaged(found)
             end = stretch.end
             yield stretch
     begun = data.find(START, end)
@@ -31,9 +31,9 @@ def find_sml(data: bytes) -> Iterator[Stretch]:
         yield damaged(DamagedTelegram("sml.cut", text, len(data), begun, len(data)))
 
 
-def _sml_stretch(file: SmlFile) -> Stretch:
+def _sml_stretch(file: SmlFile, *, dzg_sign: bool) -> Stretch:
     try:
-        telegrams = tuple(_sml_telegram(telegram) for telegram in decode_file(file))
+        telegrams = tuple(map(_sml_telegram, decode_file(file, dzg_sign_quirk=dzg_sign)))
     except ProtocolError as error:
         return Stretch(file.offset, file.end, error=error)
     return Stretch(file.offset, file.end, telegrams)

@@ -19,6 +19,7 @@ import fcntl
 import itertools
 import os
 import random
+import re
 import struct
 import termios
 import tty
@@ -39,6 +40,9 @@ LISTENER_BACKLOG_BYTES_MAX = 2_048  # what nobody reads is lost, as on a wire
 READ_BYTES_MAX = 4_096
 CHUNK_S = 0.001  # bytes are handed over together when they take less than this
 FIFO_BYTES = 8
+
+
+_BAUDS = {getattr(termios, name): int(name[1:]) for name in dir(termios) if re.fullmatch(r"B\d+", name)}
 
 
 class Device(Protocol):
@@ -201,6 +205,13 @@ class PacedPty:
         os.close(self._master)
         os.close(self._slave)
         self._master = self._slave = -1
+
+    @property
+    def client_baud(self) -> int:
+        """The rate to which whoever opened the other end has set it at present; 0 while it is away."""
+        if self._slave < 0:
+            return 0
+        return _BAUDS.get(termios.tcgetattr(self._slave)[5], 0)
 
     async def send(self, data: bytes, fault: str = "") -> None:
         """Put `data` on the wire; return when its last bit has arrived."""
@@ -365,6 +376,7 @@ class SimPushLine:
         self.faults = LineFaults() if faults is None else faults
         self.pty = PacedPty(char_time_s=character_time_s(baud, character_format), link=link, receive=_ignore)
         self._pusher = pusher
+        self._parity_checked = character_format[0] == "7" and character_format[1] != "N"
         self._period_s = period_ms / 1000
         self._elapsed_ms = elapsed_ms
         self._chance = random.Random(seed)
@@ -403,7 +415,8 @@ class SimPushLine:
         while True:
             await asyncio.sleep(max(0.0, due_s - loop.time()))
             telegram = self._pusher.telegram(self._elapsed_ms())
-            for sending in plan_sendings(self.faults, self._chance, telegram):
+            parity_checked = self._parity_checked
+            for sending in plan_sendings(self.faults, self._chance, telegram, parity_checked=parity_checked):
                 await asyncio.sleep(sending.delay_s)
                 await self.pty.send(sending.data, sending.fault)
             due_s = max(due_s + self._period_s, loop.time())

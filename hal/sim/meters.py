@@ -20,11 +20,12 @@ import functools
 import math
 import random
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple
 
 from config.catalogue import REGISTERS_OF_SCALE, register_count
 from config.profile import DeviceProfile, Identity, Object, Point, RegisterType, ScaleRegister, WordOrder
+from protocols.iec62056_21 import DataSet, Identification, Step, Value, answer, encode_push, unit_name
 from protocols.modbus.identification import encode_part
 from protocols.modbus.pdu import (
     ILLEGAL_ADDRESS,
@@ -38,6 +39,8 @@ from protocols.modbus.pdu import (
     fault_of_request,
 )
 from protocols.obis import parse_obis
+from protocols.p1 import encode_telegram as encode_p1
+from protocols.p1.telegram import MEDIUM_OF_TYPE
 from protocols.quantities import Quantity, by_name
 from protocols.sml import SmlTime, SmlValue, encode_telegram
 from protocols.units import DLMS_UNITS, conversion
@@ -78,6 +81,12 @@ FLOAT_COUNTER_DIGITS = 1000  # to one of the register's own unit, in a floating-
 SCALE_STEP_MS = 7_000  # how often a scale register changes, as a meter's does with its load
 SML_COUNTER_EXPONENT = -4  # 0.1 mWh a digit, as EasyMeter Q3A sends
 SML_GAUGE_EXPONENT = -2
+TEXT_DECIMALS = 3  # of all that D0 and P1 meters write here
+STATE_STEP_MS = 60_000
+TEXT_PROTOCOLS = ("d0", "p1")
+SIM_MAKER = "SIM"
+_TEXT_UNITS = {"W": "kW", "m3/h": "m3ph", "degC": "C"}  # as meters write these
+_MODE_C_BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200)
 SML_LIST_NAME = bytes((1, 0, 98, 10, 255, 255))  # 01 00 62 0A FF FF, as current eHZ name their list
 
 
@@ -131,6 +140,8 @@ class SimMeter:
     def values(self, elapsed_ms: int) -> dict[str, Scaled]:
         """The exact value of every quantity at that time, in the quantity's unit, as its encoding says."""
         modbus = {point.quantity: self._decoded(point, elapsed_ms) for point in self.profile.points}
+        if self.profile.protocol in TEXT_PROTOCOLS:
+            return {item.quantity: self._text_value(item, elapsed_ms)[1] for item in self.profile.objects}
         sml = {
             item.quantity: value.value.times(_factor(DLMS_UNITS[value.unit], self._quantities[item.quantity]))
             for item, value in zip(self.profile.objects, self._objects(elapsed_ms), strict=True)
@@ -166,7 +177,9 @@ class SimMeter:
         return {number: text.encode() for number, text in enumerate(texts)}
 
     def telegram(self, elapsed_ms: int) -> bytes:
-        """An SML file with all objects of the profile, as the meter pushes it at that time."""
+        """A telegram with all objects of the profile, as the meter pushes it at that time."""
+        if self.profile.protocol in TEXT_PROTOCOLS:
+            return self._text_telegram(elapsed_ms)
         seconds = elapsed_ms // 1000
         sent = encode_telegram(
             self._server_id,
@@ -177,6 +190,64 @@ class SimMeter:
         )
         self._report(0, elapsed_ms, self.values(elapsed_ms))
         return sent
+
+    def dialogue(
+        self, elapsed_ms: Callable[[], int], *, initial_baud: int, read_out_baud: int
+    ) -> Generator[Step, bytes, None]:
+        """The meter's side of the optical head, for ever; ValueError for rates that mode C does not have."""
+        character = str(_MODE_C_BAUDS.index(read_out_baud))
+        return answer(
+            Identification(SIM_MAKER, character, self.profile.name[:16]),
+            lambda: self._read_out(elapsed_ms()),
+            initial_baud=initial_baud,
+        )
+
+    def _read_out(self, elapsed_ms: int) -> list[DataSet]:
+        self._report(0, elapsed_ms, self.values(elapsed_ms))
+        return [DataSet("0.0", (Value(self.serial),)), *self._data_sets(elapsed_ms)]
+
+    def _text_telegram(self, elapsed_ms: int) -> bytes:
+        if self.profile.protocol == "d0":
+            identification = Identification(SIM_MAKER, "5", self.profile.name[:16])
+            return encode_push(identification, self._read_out(elapsed_ms))
+        self._report(0, elapsed_ms, self.values(elapsed_ms))
+        number = self.serial.encode("ascii").hex().upper()
+        head = [DataSet("1-3:0.2.8", (Value("50"),)), DataSet("0-0:96.1.1", (Value(number),))]
+        identification = Identification(SIM_MAKER, "5", self.profile.name[:16], "\\2")
+        return encode_p1(identification, [*head, *self._data_sets(elapsed_ms)])
+
+    def _data_sets(self, elapsed_ms: int) -> list[DataSet]:
+        sets: list[DataSet] = []
+        channel = 0
+        for item in self.profile.objects:
+            value = self._text_value(item, elapsed_ms)[0]
+            if item.address.startswith("0-n:"):  # an M-Bus meter: its type, then its value with a time
+                channel += 1
+                device_type = next(t for t, a in MEDIUM_OF_TYPE.items() if a == parse_obis(item.obis)[0])
+                sets.append(DataSet(f"0-{channel}:24.1.0", (Value(f"{device_type:03}"),)))
+                address = item.address.replace("n", str(channel), 1)
+                sets.append(DataSet(address, (Value("261123172000W"), value)))
+            else:
+                sets.append(DataSet(item.address or item.obis, (value,)))
+        return sets
+
+    def _text_value(self, item: Object, elapsed_ms: int) -> tuple[Value, Scaled]:
+        """A value as the meter writes it, and what it means in the quantity's unit."""
+        quantity = self._quantities[item.quantity]
+        unit = _TEXT_UNITS.get(quantity.unit, quantity.unit)
+        house_unit = unit_name(unit) or unit
+        if quantity.kind == "counter":
+            counted = self._curves[item.quantity].counter_start + elapsed_ms
+            number = Scaled(counted, -TEXT_DECIMALS if unit != "1" else 0)
+        elif quantity.kind == "state":
+            number = Scaled(1 + elapsed_ms // STATE_STEP_MS % 2, 0)
+        else:
+            per_unit = float(str(_factor(house_unit, quantity)))
+            number = Scaled(
+                round(self._gauge(quantity, elapsed_ms) / per_unit * 10**TEXT_DECIMALS), -TEXT_DECIMALS
+            )
+        value = Value(str(number), "" if unit == "1" else unit)
+        return value, number.times(_factor(house_unit, quantity))
 
     def _report(self, unit: int, elapsed_ms: int, values: Mapping[str, Scaled]) -> None:
         if self._log is not None:

@@ -3,7 +3,10 @@
     sim://modbus-rtu?meter=eastron-sdm630@1:SERIAL&meter=abb-b23@2:SERIAL&baud=9600&seed=1
     sim://modbus-ascii?...  the same in ASCII framing
     sim://modbus-tcp?meter=siemens-pac2200@1:SERIAL
+    sim://modbus-rtu-tcp?...  RTU framing behind a serial server
     sim://sml?meter=ehz-sml:SERIAL&period_ms=2000
+    sim://p1?meter=p1-dsmr5:SERIAL&period_ms=1000    sim://d0-push?meter=d0-electricity:SERIAL
+    sim://d0?meter=d0-electricity:SERIAL&read_out_baud=9600    a meter that is asked, and switches its rate
 
 Further keys: `format` (8N1), `turnaround_ms`, and the probabilities of LineFaults (`noise_before=0.01`).
 `log=/path` appends what the meters gave out to a file, one JSON object a line.
@@ -28,6 +31,7 @@ from config.catalogue import catalogue
 from config.model import CharacterFormat
 from hal.api import Port, PortError
 from hal.serial_port import open_serial_port
+from hal.sim.head import SimHead
 from hal.sim.line import LineFaults, SimLine, SimPushLine, SimTcpServer
 from hal.sim.meters import ModbusSimulation, SimMeter, SimRead
 from hal.tcp_port import open_tcp_port
@@ -37,14 +41,24 @@ from protocols.modbus.tcp import TcpServer
 
 LOG_BYTES_MAX = 64 * 1024 * 1024
 PERIOD_DEFAULT_MS: Final = 2_000  # reference: SML meters push every 1 to 4 s
+READ_OUT_BAUD_DEFAULT: Final = 9600
 TURNAROUND_DEFAULT_MS: Final = 5.0
+PUSH_KINDS: Final = ("sml", "d0-push", "p1")
 SERIAL_DEFAULT: Final = "1"
 SML_SERIAL_DEFAULT: Final = "1EMH0012345678"
 
 _PROBABILITIES: Final = frozenset(
     field.name for field in dataclasses.fields(LineFaults) if not field.name.endswith("_s")
 )
-_KEYS: Final = _PROBABILITIES | {"baud", "format", "seed", "turnaround_ms", "period_ms", "log"}
+_KEYS: Final = _PROBABILITIES | {
+    "baud",
+    "format",
+    "seed",
+    "turnaround_ms",
+    "period_ms",
+    "log",
+    "read_out_baud",
+}
 
 
 class _Spec(NamedTuple):
@@ -57,11 +71,12 @@ class _Spec(NamedTuple):
     seed: int
     turnaround_s: float
     period_ms: int
+    read_out_baud: int
     faults: LineFaults
     log: Callable[[SimRead], None] | None
 
 
-Simulation = SimLine | SimPushLine | SimTcpServer
+Simulation = SimLine | SimPushLine | SimHead | SimTcpServer
 
 
 class SimPort:
@@ -88,6 +103,10 @@ class SimPort:
     def discard_input(self) -> None:
         """See hal.api.Port."""
         self._port.discard_input()
+
+    def reconfigure(self, baud: int) -> None:
+        """See hal.api.Port."""
+        self._port.reconfigure(baud)
 
     async def close(self) -> None:
         """Close the port and end the simulation."""
@@ -129,6 +148,7 @@ def _read_url(url: str, baud: int, character_format: str) -> _Spec:
         seed=int(options.get("seed", "0")),
         turnaround_s=float(options.get("turnaround_ms", TURNAROUND_DEFAULT_MS)) / 1000,
         period_ms=int(options.get("period_ms", PERIOD_DEFAULT_MS)),
+        read_out_baud=int(options.get("read_out_baud", READ_OUT_BAUD_DEFAULT)),
         faults=_read_faults(options),
         log=_open_log(Path(options["log"])) if "log" in options else None,
     )
@@ -149,7 +169,15 @@ def _read_meter(text: str) -> tuple[str, int, str]:
 def _build(spec: _Spec) -> Simulation:
     if not spec.meters:
         raise ValueError("no meter=...")
-    if spec.kind == "sml":
+    if spec.kind == "d0":
+        meter = _make_meter(spec, *spec.meters[0])
+        return SimHead(
+            lambda: meter.dialogue(_boot_ms, initial_baud=spec.baud, read_out_baud=spec.read_out_baud),
+            character_format=spec.character_format,
+            faults=spec.faults,
+            seed=spec.seed,
+        )
+    if spec.kind in PUSH_KINDS:
         return SimPushLine(
             _make_meter(spec, *spec.meters[0]),
             period_ms=spec.period_ms,
@@ -168,6 +196,14 @@ def _build(spec: _Spec) -> Simulation:
             faults=spec.faults,
             seed=spec.seed,
         )
+    if spec.kind == "modbus-rtu-tcp":
+        return SimTcpServer(
+            lambda: RtuServer(devices.answer, devices.identify),
+            turnaround_s=spec.turnaround_s,
+            faults=spec.faults,
+            seed=spec.seed,
+            passes_line=True,
+        )
     if spec.kind in ("modbus-rtu", "modbus-ascii"):
         server = RtuServer if spec.kind == "modbus-rtu" else AsciiServer
         return SimLine(
@@ -178,7 +214,8 @@ def _build(spec: _Spec) -> Simulation:
             faults=spec.faults,
             seed=spec.seed,
         )
-    raise ValueError(f"unknown kind {spec.kind!r}; known are modbus-rtu, modbus-ascii, modbus-tcp, sml")
+    known = ", ".join(("modbus-rtu", "modbus-ascii", "modbus-tcp", "modbus-rtu-tcp", "d0", *PUSH_KINDS))
+    raise ValueError(f"unknown kind {spec.kind!r}; known are {known}")
 
 
 def _make_meter(spec: _Spec, profile: str, _unit: int, serial: str) -> SimMeter:

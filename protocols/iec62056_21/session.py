@@ -141,10 +141,13 @@ def _receive(receiver: D0Receiver, timeout_s: float) -> Generator[Step, bytes, D
     heard = False
     while not found:
         data = yield Receive(timeout_s, receiver.missing_bytes())
-        if not data and not heard:
-            return ProtocolError("d0.no_data", "the meter introduced itself and then sent no read-out")
+        if data:
+            found = receiver.receive_data(data)
+        elif heard:
+            found = receiver.receive_end()
         heard = True
-        found = receiver.receive_data(data) if data else receiver.receive_end()
+        if not data and not found:  # nothing came, or nothing but noise and our own echo
+            return ProtocolError("d0.no_data", "the meter introduced itself and then sent no read-out")
     return found[0]
 
 

@@ -36,6 +36,8 @@ EXCEPTION_BIT = 0x80  # section 7: set in the function of a refusal
 ILLEGAL_FUNCTION = 1
 ILLEGAL_ADDRESS = 2
 ILLEGAL_VALUE = 3
+ACKNOWLEDGED = 5  # the unit took the request and needs longer than a master waits
+BUSY = 6
 PATH_UNAVAILABLE = 10  # a gateway answers: it has no way to the unit
 TARGET_SILENT = 11  # a gateway answers: it asked the unit, and the unit did not answer
 
@@ -44,8 +46,8 @@ _EXCEPTION_TEXTS = {
     2: "illegal data address: the device has no such registers",
     3: "illegal data value: the device does not give that many registers at once",
     4: "device failure: the device could not carry out the read",
-    5: "acknowledge: the device needs longer",
-    6: "device busy: ask again later",
+    ACKNOWLEDGED: "acknowledge: the device needs longer",
+    BUSY: "device busy: ask again later",
     8: "memory parity error in the device",
     PATH_UNAVAILABLE: "gateway path unavailable: the gateway has no line to this unit",
     TARGET_SILENT: "gateway target silent: the gateway reached no device of this unit number",

@@ -55,4 +55,5 @@ class SmlReceiver:
         try:
             return decode_file(file, dzg_sign_quirk=self._dzg_sign_quirk)
         except ProtocolError as error:
-            return [error]
+            # A new one: that which was raised would keep every frame that it went through, and the file.
+            return [ProtocolError(error.code, error.text, error.offset)]

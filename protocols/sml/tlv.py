@@ -50,7 +50,11 @@ def decode_length(data: bytes, at: int) -> tuple[int, int, int]:
 
 def decode_element(data: bytes, at: int, depth: int = 0) -> tuple[Element, int]:
     """The element at `at` and the place behind it."""
-    kind, length, inside = decode_length(data, at)
+    if at < len(data) and (byte := data[at]) < 0x80:  # a length of one byte: nearly all are
+        kind, inside = byte >> 4, at + 1
+        length = byte & 0x0F if kind == LIST else (byte & 0x0F) - 1
+    else:
+        kind, length, inside = decode_length(data, at)
     if kind == LIST:
         return _decode_list(data, at, inside, length, depth)
     if length < 0:  # a bare 00: where a meter leaves out an optional field without saying so

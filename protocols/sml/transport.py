@@ -34,11 +34,15 @@ def sml_checksums(covered: bytes) -> tuple[bytes, bytes]:
 
 
 class SmlFile(NamedTuple):
-    """The payload of a file without escapes and padding; in the stream it stood from `offset` to `end`."""
+    """The payload of a file without escapes and padding; in the stream it stood from `offset` to `end`.
+
+    `kermit`: its checksum is not the standard's, but that of some Holley meters.
+    """
 
     payload: bytes
     offset: int
     end: int
+    kermit: bool = False
 
 
 class FileReceiver:
@@ -100,14 +104,16 @@ class FileReceiver:
     def _file(self, at: int, command: bytes) -> SmlFile | DamagedTelegram:
         """The file whose end escape stands at `at`."""
         end = at + ESCAPED_BYTES
-        if command[2:] not in sml_checksums(bytes(self._buffer[: at + 6])):
+        standard, kermit = sml_checksums(bytes(self._buffer[: at + 6]))
+        if command[2:] not in (standard, kermit):
             return self._error("sml.crc", "the file's checksum is wrong: damaged on the way", at, end)
         payload = bytes(self._buffer[len(START) : at]).replace(ESCAPE + ESCAPE, ESCAPE)
         padding = command[1]
         if padding > min(PADDING_MAX, len(payload)):
             text = f"{padding} padding bytes instead of 0 to {PADDING_MAX}"
             return self._error("sml.padding", text, at, end)
-        return SmlFile(payload[: len(payload) - padding], self._offset, self._offset + end)
+        whole = payload[: len(payload) - padding]
+        return SmlFile(whole, self._offset, self._offset + end, command[2:] != standard)
 
     def _error(self, code: str, text: str, at: int, end: int) -> DamagedTelegram:
         """The file of which the first `end` bytes of the buffer are passed over; it showed at `at`."""

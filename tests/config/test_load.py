@@ -311,6 +311,24 @@ def test_an_optical_head_sees_one_meter(folder: Path) -> None:
     assert '"m1", "m2"' in problem.expected
 
 
+def test_an_optical_head_without_a_meter_is_a_mistake(folder: Path) -> None:
+    problem = only_problem(folder, HEAD + BUS.replace("modbus-rtu", "sml"))
+    assert problem.key == '[[line]] "bus"'
+    assert "one meter on this line" in problem.expected
+    assert "now none" in problem.expected
+
+
+def test_the_sign_of_a_dzg_meter_is_an_option_of_that_meter_on_an_sml_line(folder: Path) -> None:
+    line, meter = BUS.replace("modbus-rtu", "sml"), HOUSE.replace("eastron-sdm630", "ehz-sml")
+    (house,) = load(folder, HEAD + line + meter + 'options = ["dzg-sign"]\n').file.meters
+    assert house.options == ("dzg-sign",)
+    problem = only_problem(folder, GOOD + 'options = ["dzg-sign"]\n')
+    assert (problem.key, problem.expected) == ('[[meter]] "house" options', "left out: dzg-sign is for sml")
+    problem = only_problem(folder, HEAD + line + meter + 'options = ["dzg"]\n')
+    assert problem.key.startswith('[[meter]] "house" options')
+    assert "dzg-sign" in problem.expected
+
+
 def test_meters_with_other_factory_settings_want_the_line_to_say_which_holds(folder: Path) -> None:
     text = GOOD + HOUSE.replace('"house"', '"flat"').replace(
         "eastron-sdm630", 'abb-b23"\naddress = 2\nserial = "'

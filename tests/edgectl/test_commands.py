@@ -292,6 +292,28 @@ async def test_status_without_the_agent_names_every_problem_of_the_configuration
     assert any("uplink" in problem for problem in problems)
 
 
+async def test_a_plant_too_large_for_one_dictionary_is_told_as_check_config_tells_it(
+    folder: Path, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uplink = (
+        'url = "mqtt://127.0.0.1"\nca = ""\ncertificate = ""\nkey = ""\nbackend_key = ""\nfree_on = "puback"'
+    )
+    line = 'id = "lan"\nurl = "tcp://127.0.0.1:502"\nprotocol = "modbus-tcp"'
+    meters = "".join(
+        f'[[meter]]\nid = "m{n}"\nline = "lan"\naddress = {n}\n'
+        f'serial = "{n:0200}"\nprofile = "eastron-sdm630"\n'
+        for n in range(250)
+    )
+    config = write_config(folder, path, f"[uplink]\n{uplink}\n[[line]]\n{line}\n{meters}")
+    assert edge_agent.main.main(["check-config", str(config)]) != 0
+    told = capsys.readouterr().err
+    (problem,) = (await edgectl("status", "--json", "--config", str(config))).json["offline"]["config"][
+        "problems"
+    ]
+    assert "configure fewer meters" in problem
+    assert problem in told
+
+
 async def test_a_database_that_is_no_database_is_named_not_fatal(folder: Path, path: Path) -> None:
     config = write_config(folder, path)
     buffer = folder / "state" / "buffer"

@@ -48,6 +48,7 @@ RECORDINGS = sorted(
     if ".libsml." not in path.name
 )
 SML_RECORDINGS = [path for protocol, path in RECORDINGS if protocol == "sml"]
+DZG = CORPORA / "sml" / "DZG_DVS-7412.2_jmberg.bin"
 NO_CORPORA = "corpora: no recorded telegrams beside this checkout"
 SERVER = bytes.fromhex("0A01454D480000A1BD34")
 KEY, AUTH_KEY = bytes(range(16)), bytes(range(16, 32))
@@ -156,6 +157,7 @@ def decode(
         *,
         language: Language = "en",
         as_json: bool = True,
+        dzg_sign: bool = False,
         **keys: str,
     ) -> Printed:
         source = str(given)
@@ -163,9 +165,8 @@ def decode(
             (tmp_path / "recording").write_bytes(given)
             source = str(tmp_path / "recording")
         words = Words(language)
-        code = decode_recording(
-            source, protocol, keys.get("key"), keys.get("auth_key"), words, as_json=as_json
-        )
+        key, auth_key = keys.get("key"), keys.get("auth_key")
+        code = decode_recording(source, protocol, key, auth_key, words, as_json=as_json, dzg_sign=dzg_sign)
         return Printed(code, *capsys.readouterr())
 
     return run
@@ -474,6 +475,15 @@ def test_every_recorded_sml_telegram_is_printed_with_all_its_values(path: Path, 
 
 
 @pytest.mark.skipif(not RECORDINGS, reason=NO_CORPORA)
+@pytest.mark.skipif(not DZG.exists(), reason=NO_CORPORA)
+def test_a_dzg_meter_has_its_sign_put_right_where_the_user_says_so(decode: Decode) -> None:
+    """libsml, which knows this meter by its serial number, prints 356.24 W."""
+    for dzg_sign, expected in ((False, "-299.12"), (True, "356.24")):
+        (first, *_) = decode("sml", DZG.read_bytes(), dzg_sign=dzg_sign).objects
+        powers = [each["value"] for each in first["values"] if each["name"] == "power_active_total"]
+        assert powers == [expected]
+
+
 def test_most_recordings_of_every_protocol_hold_a_telegram() -> None:
     for protocol, least in (("sml", 28), ("p1", 14), ("d0", 11)):
         paths = [path for each, path in RECORDINGS if each == protocol]

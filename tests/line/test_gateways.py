@@ -11,8 +11,9 @@ from edge_agent.line import LATE_ANSWER_S_MAX, LineTimeout
 from edge_agent.poll_worker import late_answer_s, line_silence_s
 from hal.sim.line import Device, LineFaults, SimLine, SimTcpServer
 from hal.sim.meters import ModbusSimulation, SimMeter
+from protocols.errors import DeviceError
 from protocols.modbus.ascii import AsciiServer
-from protocols.modbus.pdu import PATH_UNAVAILABLE, TARGET_SILENT, ReadRequest
+from protocols.modbus.pdu import ACKNOWLEDGED, BUSY, PATH_UNAVAILABLE, TARGET_SILENT, ReadRequest
 from protocols.modbus.rtu import RtuServer, silence_s
 from protocols.modbus.tcp import TcpServer
 from protocols.value import NullCause
@@ -98,6 +99,26 @@ async def test_neither_makes_the_serial_number_unverifiable() -> None:
             while all(reading.value is None for reading in rig.kept.readings):
                 await rig.kept.wait_more(1)
             assert rig.worker.meters[0].identity == "verified"
+
+
+@pytest.mark.parametrize("code", [ACKNOWLEDGED, BUSY])
+async def test_a_meter_too_busy_to_tell_its_serial_number_is_asked_again(code: int) -> None:
+    """Its rounds are null until then: nothing counts before the number was compared."""
+    gateway = Gateway(1)
+    gateway.exceptions[1] = code
+    async with (
+        SimTcpServer(gateway.tcp) as server,
+        open_rig(server.path, "modbus-tcp", (1,), serial="1001") as rig,
+    ):
+        assert "serial number" in await rig.wait_fault("meter.refuses meter-1")
+        assert rig.worker.meters[0].identity == "configured"
+        assert {reading.null_cause for reading in rig.kept.readings} == {NullCause.REFUSED}
+        with pytest.raises(DeviceError):
+            await rig.worker.read_now("meter-1")
+        gateway.exceptions.clear()
+        await rig.wait_fault("meter.refuses meter-1", present=False)
+        assert rig.worker.meters[0].identity == "verified"
+        assert all(not reading.remark for reading in rig.kept.readings if reading.value is not None)
 
 
 async def test_a_meter_that_refuses_is_not_taken_for_a_gateway() -> None:

@@ -13,7 +13,6 @@ from config.catalogue import catalogue
 from config.load import Line
 from config.model import LineConfig, LineProtocol, MeterConfig
 from config.profile import DeviceProfile
-from edge_agent.agent import open_line
 from edge_agent.clock import BootClock
 from edge_agent.faults import Faults
 from edge_agent.line_port import LinePort
@@ -21,6 +20,7 @@ from edge_agent.meter_state import MeterState, initial_identity
 from edge_agent.poll_worker import PollWorker
 from edge_agent.readers import ModbusReader
 from edge_agent.reading import Reading
+from edge_agent.workers import open_line
 from hal.clock import SystemClock
 from hal.storage import FolderStorage
 

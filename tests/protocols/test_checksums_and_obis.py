@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.checksums import crc16_kermit, crc16_modbus, crc16_x25
+from protocols.checksums import crc16_arc, crc16_kermit, crc16_modbus, crc16_x25
 from protocols.obis import format_obis, parse_obis
 
 
@@ -21,6 +21,7 @@ def bit_by_bit(data: bytes, polynomial: int, start: int, final: int) -> int:
 
 def test_check_values_of_the_catalogue() -> None:
     assert crc16_modbus(b"123456789") == 0x4B37
+    assert crc16_arc(b"123456789") == 0xBB3D
     assert crc16_x25(b"123456789") == 0x906E
     assert crc16_kermit(b"123456789") == 0x2189
 
@@ -28,6 +29,8 @@ def test_check_values_of_the_catalogue() -> None:
 @given(st.binary(max_size=300))
 def test_tables_agree_with_the_definition(data: bytes) -> None:
     assert crc16_modbus(data) == bit_by_bit(data, 0xA001, 0xFFFF, 0)
+    assert crc16_modbus(bytearray(data)) == crc16_modbus(data)
+    assert crc16_arc(data) == bit_by_bit(data, 0xA001, 0, 0)
     assert crc16_x25(data) == bit_by_bit(data, 0x8408, 0xFFFF, 0xFFFF)
     assert crc16_kermit(bytearray(data)) == bit_by_bit(data, 0x8408, 0, 0)
 

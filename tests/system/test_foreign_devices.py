@@ -24,13 +24,13 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from config.catalogue import catalogue
 from config.load import load_gateway
-from config.model import LineConfig, MeterConfig
+from config.model import LineConfig, MeterConfig, MeterOption
 from config.profile import DeviceProfile
 from edge_agent.agent import open_agent
 from hal.sim.line import PacedPty
 from tests.hal.pump import null_modem
 from tests.world.broker import free_port
-from tests.world.gateway import PROJECT, Gateway, Row, open_gateway, wait_until
+from tests.world.gateway import PROJECT, WAIT_S, Gateway, Row, open_gateway, wait_until
 
 CORPUS = PROJECT.parent / "shared" / "corpora" / "sml"
 WordOrder = Literal["big", "little"]
@@ -305,3 +305,39 @@ async def test_recorded_sml_stands_exactly_in_the_store_in_spite_of_noise(tmp_pa
 
 def _deaf(_data: bytes, _end_s: float) -> None:
     """A meter that only pushes hears nothing."""
+
+
+DZG = "DZG_DVS-7412.2_jmberg"
+
+
+async def test_a_dzg_meter_stands_in_the_store_with_its_true_sign_where_its_options_say_so(
+    tmp_path: Path,
+) -> None:
+    """It sends 356.24 W as -299.12 W, and libsml, which knows the meter by its number, puts it right."""
+    if not CORPUS.exists():
+        pytest.skip("corpora: no recorded SML beside this checkout")
+    recorded = (CORPUS / f"{DZG}.bin").read_bytes()
+    assert {power for _, power in libsml_pairs(DZG)} == {Decimal("356.2")}
+    heads = {name: PacedPty(char_time_s=10 / BAUD, link=None, receive=_deaf) for name in ("plain", "quirk")}
+    lines, meters = [], []
+    for name, head in heads.items():
+        head.appear()
+        lines.append(LineConfig(id=name, url=f"serial://{head.path}", protocol="sml", baud=BAUD))
+        options: tuple[MeterOption, ...] = ("dzg-sign",) if name == "quirk" else ()
+        serial = "0A01445A47000282225E"  # the server id, as libsml prints it
+        meters.append(
+            MeterConfig(id=name, line=name, profile="ehz-sml", serial=serial, interval_s=1, options=options)
+        )
+    async with open_gateway(tmp_path, lines=lines, meters=meters) as gateway:
+
+        async def listening() -> bool:
+            return all(line["open"] for line in (await gateway.wait_running())["lines"])
+
+        await wait_until(listening, what="open lines")
+        async with asyncio.timeout(WAIT_S):
+            while not all(gateway.values(name, POWER) for name in heads):
+                await asyncio.gather(*(head.send(recorded) for head in heads.values()))
+        assert set(gateway.values("quirk", POWER)) == {"356.2"}
+        assert set(gateway.values("plain", POWER)) == {"-299.1"}
+        identities = {row["id"]: row["identity"] for row in (await gateway.status())["meters"]}
+        assert identities == {"plain": "verified", "quirk": "verified"}
