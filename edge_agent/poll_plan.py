@@ -89,6 +89,8 @@ class _Schedule:
         if meter.interval_ms <= 0:
             raise ValueError(f"an interval is at least 1 ms, not {meter.interval_ms}")
         self.meter = meter
+        self.start_ms = now_ms
+        self.start_off_schedule = False
         self.carried = [now_ms]  # the read at the start
         self.carried_more = 0
         self.next_ms = NEVER_MS
@@ -107,6 +109,8 @@ class _Schedule:
         passed = (now_ms - self.next_ms) // self.meter.interval_ms + 1
         if passed <= 0:
             return
+        if self.carried == [self.start_ms] and self.start_off_schedule:
+            self.carried = []  # overtaken, and no slot: nobody misses it
         kept = min(passed, MISSED_MAX + 1)
         newest_ms = self.next_ms + (passed - 1) * self.meter.interval_ms
         self.carried += [newest_ms - back * self.meter.interval_ms for back in reversed(range(kept))]
@@ -136,6 +140,7 @@ class PollPlan:
         self._schedules = [_Schedule(meter, now_ms) for meter in meters]
         for schedule in self._schedules:
             schedule.align(alignment_ms, now_ms)
+            schedule.start_off_schedule = schedule.next_ms - now_ms != schedule.meter.interval_ms
 
     def next_due_ms(self) -> int:
         """The oldest slot of any meter that was not given out; NEVER_MS without meters."""

@@ -118,6 +118,11 @@ def test_a_start_on_a_slot_is_that_slot() -> None:
     assert plan.next_due_ms() == 6_000
 
 
+def test_a_start_beside_the_schedule_that_is_overtaken_is_no_missed_slot() -> None:
+    plan = PollPlan([PlannedMeter(1_000)], 0, 5_400)
+    assert plan.pop_due(6_010) == [DueRead(0, 6_000)]
+
+
 def test_slots_that_passed_are_named_and_beyond_a_bound_counted() -> None:
     plan = PollPlan([PlannedMeter(1_000)], 0, 0)
     assert plan.pop_due(3_500) == [DueRead(0, 3_000, (0, 1_000, 2_000))]
@@ -157,12 +162,15 @@ def test_no_slot_comes_twice_and_none_is_lost(
     plan = PollPlan([PlannedMeter(*meter) for meter in meters], alignment, start)
     taken: list[list[int]] = [[] for _ in meters]
     right: list[list[int]] = [[start] for _ in meters]
+    off = {n for n, (interval, offset) in enumerate(meters) if (start + alignment - offset) % interval}
     now = start
     for ahead, shift in [*steps, (0, None)]:
         for number, (interval, offset) in enumerate(meters):
             right[number] += [
                 t for t in range(now + 1, now + ahead + 1) if (t + alignment - offset) % interval == 0
             ]
+            if number in off and not taken[number] and right[number][0] == start and len(right[number]) > 1:
+                right[number].pop(0)  # a start beside the schedule, overtaken before it was taken
         now += ahead
         if shift is not None:
             alignment += shift

@@ -125,8 +125,8 @@ def meter(name: str, line: str, address: int, profile: str, contents: Contents, 
 
 
 def check(rows: Sequence[Row], name: str, contents: Contents) -> None:
-    """Every row of a meter holds exactly what its registers do."""
-    mine = [row for row in rows if row["meter"] == name]
+    """Every row of a meter holds exactly what its registers do; slots may pass while the line is opened."""
+    mine = [row for row in rows if row["meter"] == name and row["null_cause"] != "line_busy"]
     assert {row["quantity"] for row in mine} == set(contents)
     for row in mine:
         wanted = contents[row["quantity"]][1]
@@ -297,7 +297,7 @@ async def test_recorded_sml_stands_exactly_in_the_store_in_spite_of_noise(tmp_pa
         rows = await gateway.export()
         for case in SERIALS:
             check_telegrams(stored_pairs(rows, case), case)
-            assert gateway.nulls(case) <= {"silent", "corrupt"}
+            assert gateway.nulls(case) <= {"silent", "corrupt", "line_busy"}  # while the line is opened
         assert {row["identity"] for row in (await gateway.status())["meters"]} == {"verified"}
     for head in heads.values():
         head.vanish()
