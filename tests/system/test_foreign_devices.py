@@ -124,9 +124,17 @@ def meter(name: str, line: str, address: int, profile: str, contents: Contents, 
     )
 
 
+def check_busy_at_start_only(rows: Sequence[Row], name: str) -> None:
+    """Slots may pass unread while the line is opened, and never after the first that was read."""
+    mine = [row for row in rows if row["meter"] == name]
+    first_ms = min(row["due_ms"] for row in mine if row["null_cause"] != "line_busy")
+    assert not [row for row in mine if row["null_cause"] == "line_busy" and row["due_ms"] > first_ms]
+
+
 def check(rows: Sequence[Row], name: str, contents: Contents) -> None:
     """Every row of a meter holds exactly what its registers do; slots may pass while the line is opened."""
     mine = [row for row in rows if row["meter"] == name and row["null_cause"] != "line_busy"]
+    check_busy_at_start_only(rows, name)
     assert {row["quantity"] for row in mine} == set(contents)
     for row in mine:
         wanted = contents[row["quantity"]][1]
@@ -298,6 +306,7 @@ async def test_recorded_sml_stands_exactly_in_the_store_in_spite_of_noise(tmp_pa
         for case in SERIALS:
             check_telegrams(stored_pairs(rows, case), case)
             assert gateway.nulls(case) <= {"silent", "corrupt", "line_busy"}  # while the line is opened
+            check_busy_at_start_only(rows, case)
         assert {row["identity"] for row in (await gateway.status())["meters"]} == {"verified"}
     for head in heads.values():
         head.vanish()
