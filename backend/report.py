@@ -17,17 +17,18 @@ from protocols.errors import ProtocolError
 from protocols.quantities import by_number
 from protocols.uplink import cbor, cose
 from protocols.uplink.columns import decode_slots
-from protocols.uplink.messages import Batch, Message, SeriesTable
+from protocols.uplink.messages import Batch, ClockSource, Message, SeriesTable
 from protocols.value import NullCause, Quality, Scaled
 
 READING_FIELDS = (
     *("gateway", "meter", "metering_point", "serial", "quantity", "value", "unit", "utc", "due_utc"),
+    *("uncertainty_ms", "clock_source"),
     *("quality", "null_cause", "duplicate", "boot", "due_ms", "time_ms", "key_id", "stream", "sequence"),
 )
 
 _EXPORT = """
 SELECT keys.gateway, readings.kid, readings.stream, readings.sequence, readings.meter, quantity, exponent,
-  integer, remark, boot, due_ms, time_ms, utc_ms, metering_point, serial,
+  integer, remark, boot, due_ms, time_ms, utc_ms, uncertainty_ms, clock_source, metering_point, serial,
   COUNT(*) OVER (PARTITION BY readings.kid, readings.meter, quantity, boot, due_ms) AS copies
 FROM readings JOIN keys ON keys.kid = readings.kid
 JOIN messages ON messages.kid = readings.kid AND messages.stream = readings.stream
@@ -64,6 +65,7 @@ def status(store: Store) -> dict[str, Any]:
         "undecoded": _count(store, "messages WHERE state = 'undecoded'"),
         "gaps": _count(store, "gaps"),
         "events": _count(store, "events"),
+        "time_pieces": _count(store, "pieces"),
         "refused_kept": _count(store, "refused"),
         "streams": [_stream_status(store, kid, stream) for kid, stream in streams],
     }
@@ -73,12 +75,13 @@ def readings(store: Store) -> Iterator[dict[str, Any]]:
     """Every reading as READING_FIELDS, doubles included and marked."""
     for row in store.query(_EXPORT):
         gateway, kid, stream, sequence, meter, number, exponent, integer, remark, *rest = row
-        boot, due_ms, time_ms, utc_ms, metering_point, serial, copies = rest
+        boot, due_ms, time_ms, utc_ms, uncertainty_ms, source, metering_point, serial, copies = rest
         due_utc_ms = None if utc_ms is None else utc_ms - time_ms + due_ms
         quantity, unit = _quantity(number)
         values = (
             *(gateway, meter, metering_point or "", serial or "", quantity),
             *(_decimal(integer, exponent), unit, utc_text(utc_ms), utc_text(due_utc_ms)),
+            *(uncertainty_ms, _source(source)),
             *(*_remark(integer, remark), copies > 1, boot, due_ms, time_ms, kid.hex(), stream, sequence),
         )
         yield dict(zip(READING_FIELDS, values, strict=True))
@@ -144,6 +147,14 @@ def _stream_status(store: Store, kid: bytes, stream: int) -> dict[str, Any]:
         "states": states,
         "verdicts": dict(store.query(_VERDICTS, kid, stream)),
     }
+
+
+def _source(number: int | None) -> str:
+    """Who vouched for the time, in a word; a number newer than this backend keeps itself for a name."""
+    try:
+        return "" if number is None else ClockSource(number).name.lower()
+    except ValueError:
+        return str(number)
 
 
 def _count(store: Store, what: str) -> int:

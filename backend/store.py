@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives import serialization
 
+from backend import dates
 from protocols.errors import ProtocolError
 from protocols.uplink import cbor, cose
 from protocols.uplink.columns import Slot, decode_slots
@@ -35,7 +36,9 @@ from protocols.uplink.messages import (
     Receipt,
     Request,
     SeriesTable,
+    TimeMap,
     Unknown,
+    Wall,
 )
 
 REFUSED_MAX = 1_000
@@ -133,11 +136,12 @@ class Store:
         self._database = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
-        if self.query("SELECT name FROM sqlite_master WHERE name = 'state'"):
+        if self.query("SELECT name FROM sqlite_master WHERE name = 'pieces'"):
             return  # reports must not wait for a receiver's transaction
         with self._transaction():
             for statement in _SCHEMA.split(";\n"):
                 self._database.execute(statement)
+            dates.prepare(self._database)
             start = [("epoch", now_ms() // 1000), ("counter", 0)]
             self._database.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", start)
 
@@ -255,6 +259,8 @@ class Store:
                 return verdict._replace(readings=count)
             case Gap():
                 self._take_gap(signed.key_id, message)
+            case TimeMap():
+                dates.take_time_map(self._database, signed.key_id, message)
             case Event():
                 self._take_event(signed.key_id, message)
                 return verdict._replace(wanted=_asks(message), detail=f"{message.code} {message.subject}")
@@ -316,8 +322,10 @@ class Store:
         slots = decode_slots(batch)
         place = (kid, batch.stream, batch.sequence)
         rows = [place + series[slot.series] + _reading(slot, batch) for slot in slots]
-        insert = "INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        insert = "INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         self._database.executemany(insert, rows)
+        if batch.wall is None:
+            dates.date_boot(self._database, kid, batch.boot)
         return len(rows)
 
     def _take_gap(self, kid: bytes, gap: Gap) -> None:
@@ -333,8 +341,11 @@ class Store:
         utc_ms = None if event.wall is None else event.at.ms + event.wall.offset_ms
         details = {k: v.hex() if isinstance(v, bytes) else v for k, v in event.details.items()}
         row = (kid, event.stream, event.sequence, *event.at, utc_ms, event.code, event.subject)
-        insert = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        self._database.execute(insert, (*row, json.dumps(details, ensure_ascii=False)))
+        insert = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        content = json.dumps(details, ensure_ascii=False)
+        self._database.execute(insert, (*row, content, *_certainty(event.wall)))
+        if event.wall is None:
+            dates.date_boot(self._database, kid, event.at.boot)
 
     # Custody
 
@@ -457,7 +468,12 @@ class Store:
 def _reading(slot: Slot, batch: Batch) -> tuple[Any, ...]:
     utc_ms = None if batch.wall is None else slot.time_ms + batch.wall.offset_ms
     times = (batch.boot, slot.due_ms, slot.time_ms, utc_ms)
-    return (_storable(slot.integer), slot.remark, *times)
+    return (_storable(slot.integer), slot.remark, *times, *_certainty(batch.wall))
+
+
+def _certainty(wall: Wall | None) -> tuple[int | None, int | None, int]:
+    """Uncertainty in ms, clock source, and whether time maps are to date it."""
+    return (None, None, 1) if wall is None else (wall.uncertainty_ms, wall.source, 0)
 
 
 def _ratio(meter: DictionaryMeter) -> str:

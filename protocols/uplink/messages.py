@@ -32,6 +32,7 @@ class ClockSource(enum.IntEnum):
     RTC = 3
     OPERATOR = 4  # the configuration states that this machine's clock is kept right by other means
     RECEIPT = 5
+    NEIGHBOURS = 6  # no clock at all: the interval between the boots before and after
 
 
 class Medium(enum.IntEnum):

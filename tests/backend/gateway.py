@@ -68,9 +68,11 @@ class Gateway:
         place = self._place(sequence)
         return self.sign(Batch(self.stream, place, boot, t0_ms, wall, named, axes, columns, marks))
 
-    def event(self, code: str, subject: str = "", sequence: int | None = None) -> bytes:
+    def event(
+        self, code: str, subject: str = "", sequence: int | None = None, wall: Wall | None = WALL
+    ) -> bytes:
         place = self._place(sequence)
-        return self.sign(Event(self.stream, place, Instant(1, 5), WALL, code, subject, {"why": "test"}))
+        return self.sign(Event(self.stream, place, Instant(1, 5), wall, code, subject, {"why": "test"}))
 
     def gap(self, gap: Gap, sequence: int | None = None) -> bytes:
         place = self._place(sequence)

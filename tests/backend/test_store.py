@@ -16,22 +16,10 @@ from protocols.uplink.columns import Slot
 from protocols.uplink.deterministic import write_item
 from protocols.uplink.messages import Gap, GapCause, Receipt
 from protocols.value import NullCause, Quality
+from tests.backend.conftest import NOW_MS
 from tests.backend.gateway import STREAM, TABLE, Gateway, minute_slots
 
-NOW_MS = 1_790_000_100_000
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store.sqlite", lambda: NOW_MS)
-
-
-@pytest.fixture
-def gateway(store: Store) -> Gateway:
-    gateway = Gateway()
-    store.trust("gw-1", gateway.public_key)
-    return gateway
 
 
 def take(store: Store, data: bytes) -> VerdictName:
@@ -62,6 +50,8 @@ def test_a_batch_after_its_dictionary_is_accepted_and_its_readings_are_exact(
         "value": "1.001",
         "utc": "2026-09-21T14:14:20.040Z",
         "due_utc": "2026-09-21T14:14:20.000Z",
+        "uncertainty_ms": 20,
+        "clock_source": "ntp",
         "quality": "good",
         "null_cause": "",
         "duplicate": False,
