@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import datetime as dt
 import json
 import logging
 import os
@@ -18,9 +19,10 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from backend import report
+from backend import gaps, proof_text, report
 from backend.receipts import ReceiptSchedule
 from backend.store import Store
+from protocols.quantities import by_name
 from protocols.uplink import cose
 
 RECEIPT_INTERVAL_S = 6 * 3600.0
@@ -70,10 +72,25 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--store", type=Path, required=True)
     status.add_argument("--json", action="store_true")
     status.set_defaults(run=_status)
+    _add_gaps(commands)
     restored = commands.add_parser("restored", help="say that the store was restored from an old copy")
     restored.add_argument("--store", type=Path, required=True)
     restored.set_defaults(run=_restored)
     return parser
+
+
+def _add_gaps(commands: Any) -> None:
+    found = commands.add_parser(
+        "gaps", help="each series complete, or missing which slots and why; exit 1 where one is unexplained"
+    )
+    found.add_argument("--store", type=Path, required=True)
+    found.add_argument("--gateway", default="", help="only this gateway's")
+    found.add_argument("--meter", default="", help="only this meter's")
+    found.add_argument("--quantity", default="", help="only this quantity, by its name in the registry")
+    found.add_argument("--from", dest="from_utc", default="", metavar="TIME", help="2026-11-01T00:00:00Z")
+    found.add_argument("--to", dest="to_utc", default="", metavar="TIME")
+    found.add_argument("--json", action="store_true")
+    found.set_defaults(run=_gaps)
 
 
 def _add_receive(commands: Any) -> None:
@@ -190,6 +207,38 @@ def _stream_line(stream: dict[str, Any]) -> str:
     ]
     missing = f"missing {', '.join(holes)}" if holes else "nothing missing"
     return f"{stream['gateway']} stream {stream['stream']}: held up to {stream['held_to']}, {missing}"
+
+
+def _gaps(options: argparse.Namespace) -> int:
+    store = _open_existing(options.store)
+    period = gaps.Period(_utc_ms(options.from_utc), _utc_ms(options.to_utc))
+    quantity = _quantity_number(options.quantity) if options.quantity else None
+    proofs = list(gaps.prove(store, period, gateway=options.gateway, meter=options.meter, quantity=quantity))
+    found = [each for each in gaps.findings(store) if options.gateway in ("", each.gateway)]
+    if options.json:
+        print(json.dumps(proof_text.to_json(proofs, found)))
+    else:
+        print("\n".join(proof_text.to_lines(proofs, found)))
+    return 0 if proof_text.verdict(proofs) in ("complete", "gaps") else 1
+
+
+def _quantity_number(name: str) -> int:
+    try:
+        return by_name(name).number
+    except KeyError:
+        raise UsageError(f"--quantity {name}: not in the registry (protocols/quantities.py)") from None
+
+
+def _utc_ms(text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text}: a time is written as 2026-11-01T00:00:00Z") from None
+    if moment.tzinfo is None:
+        raise UsageError(f"{text}: say in which time zone, as 2026-11-01T00:00:00Z or ...+01:00")
+    return round(moment.timestamp() * 1000)
 
 
 def _restored(options: argparse.Namespace) -> int:

@@ -389,6 +389,17 @@ class Store:
             first = max(first, end + 1)
         return bool(first > last)
 
+    def table(self, kid: bytes, dictionary: bytes) -> SeriesTable | None:
+        """The table of a dictionary, where it is held."""
+        rows = self.query("SELECT data FROM dictionaries WHERE kid = ? AND hash = ?", kid, dictionary)
+        return cbor.decode_table(rows[0][0]) if rows else None
+
+    def tables(self, kid: bytes) -> Iterator[SeriesTable]:
+        """A gateway's tables, the one that came last first."""
+        rows = self.query("SELECT data FROM dictionaries WHERE kid = ? ORDER BY rowid DESC", kid)
+        for (data,) in rows:
+            yield cbor.decode_table(data)
+
     def dictionaries_wanted(self, kid: bytes, stream: int) -> tuple[bytes, ...]:
         """Hashes that batches of the stream wait for."""
         rows = self.query(
