@@ -22,11 +22,12 @@ NOT_RECEIVED = "not-received"
 
 
 class SlotSeen(NamedTuple):
-    """A slot with a value or a null. `piece`: names the stretch of the wall clock that its grid lies on."""
+    """A slot of the schedule with a value or a null. `piece`: the offset to UTC in ms that its grid lies on,
+    or None for the boot axis."""
 
     boot: int
     due_ms: int
-    piece: object
+    piece: int | None
 
 
 class Reason(NamedTuple):

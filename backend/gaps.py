@@ -92,7 +92,7 @@ def prove(
 def _prove_series(
     store: Store, period: Period, gateway: str, kid: bytes, meter: str, quantity: int
 ) -> SeriesProof:
-    interval_ms = _interval_ms(store, kid, meter, quantity)
+    interval_ms, grid_ms = _schedule(store, kid, meter, quantity)
     slots = [_slot(*row) for row in store.query(_SLOTS, kid, meter, quantity)]
     inside = [slot for slot in slots if period.holds(slot.utc_ms)]
     proof = SeriesProof(
@@ -113,7 +113,8 @@ def _prove_series(
         reasons = _reasons(store, kid, meter, quantity)
         reached = _reached(store, kid, meter, quantity)
         dates = {slot.seen[:2]: slot.utc_ms for slot in slots}
-        for missing in find_missing([slot.seen for slot in slots], interval_ms, reasons, reached):
+        due = [slot.seen for slot in slots if _is_due(slot.seen, interval_ms, grid_ms)]
+        for missing in find_missing(due, interval_ms, reasons, reached):
             if _lies_in(period, missing, interval_ms, dates):
                 _count(proof, missing)
     return proof
@@ -144,14 +145,20 @@ def _lies_in(
     return period.from_ms is None or after_ms is None or after_ms - interval_ms >= period.from_ms
 
 
-def _interval_ms(store: Store, kid: bytes, meter: str, quantity: int) -> int:
-    """The schedule's interval by the newest dictionary that has the series; 0: not periodic."""
+def _schedule(store: Store, kid: bytes, meter: str, quantity: int) -> tuple[int, int]:
+    """Interval and offset in ms by the newest dictionary that has the series; (0, 0): not periodic."""
     for table in store.tables(kid):
         for each in table:
             for series in each.series:
                 if (each.id, series.quantity) == (meter, quantity):
-                    return series.interval_ms
-    return 0
+                    return series.interval_ms, series.offset_ms
+    return 0, 0
+
+
+def _is_due(seen: SlotSeen, interval_ms: int, grid_ms: int) -> bool:
+    """Whether a slot lies on the schedule; reads at a start, or for a technician, come between."""
+    alignment_ms = seen.piece or 0
+    return (seen.due_ms + alignment_ms - grid_ms) % interval_ms == 0
 
 
 def _reached(store: Store, kid: bytes, meter: str, quantity: int) -> Instant | None:

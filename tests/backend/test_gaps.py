@@ -15,9 +15,10 @@ from backend.main import main
 from backend.store import Store
 from protocols.uplink.columns import Slot
 from protocols.uplink.messages import Gap, GapCause, Instant, Wall
-from tests.backend.gateway import INTERVAL_MS, WALL, Gateway, minute_slots
+from tests.backend.gateway import INTERVAL_MS, Gateway, minute_slots
 
 ALWAYS = Period(None, None)
+WALL = Wall(offset_ms=1_789_999_980_000, source=2, uncertainty_ms=20)  # boot time 0 is a full minute of UTC
 Series = tuple[str, int]
 
 
@@ -82,7 +83,7 @@ def test_a_gap_of_another_series_explains_nothing(store: Store, gateway: Gateway
 def test_a_message_that_was_not_received_is_the_reason_and_named(store: Store, gateway: Gateway) -> None:
     store.take(gateway.dictionary())
     send(store, gateway, range(5))
-    lost = gateway.batch(minute_slots(5, 5))
+    lost = gateway.batch(minute_slots(5, 5), wall=WALL)
     send(store, gateway, range(10, 15))
     proof = proof_of(store)
     assert [(run.count, run.reason) for run in proof.missing] == [(5, "not-received 2-2")]
@@ -106,7 +107,7 @@ def test_a_restart_needs_a_gap_that_reaches_from_one_boot_into_the_other(
 def test_a_series_that_falls_silent_while_others_go_on_is_noticed(store: Store, gateway: Gateway) -> None:
     store.take(gateway.dictionary())
     send(store, gateway, range(5))
-    store.take(gateway.batch(minute_slots(0, 10, series=1)))
+    store.take(gateway.batch(minute_slots(0, 10, series=1), wall=WALL))
     assert [(run.count, run.reason) for run in proof_of(store).missing] == [(4, UNEXPLAINED)]
 
 
@@ -117,6 +118,14 @@ def test_a_step_of_the_clock_moves_the_grid_and_loses_nothing(store: Store, gate
     slots = [Slot(0, 335_000 + i * INTERVAL_MS, 335_040 + i * INTERVAL_MS, i, 0) for i in range(5)]
     store.take(gateway.batch(slots, wall=moved))
     assert proof_of(store).verdict == "complete"
+
+
+def test_reads_between_the_slots_are_no_slots(store: Store, gateway: Gateway) -> None:
+    store.take(gateway.dictionary())
+    send(store, gateway, range(3), range(4, 6))
+    between = [Slot(0, 3 * INTERVAL_MS + shift, 400_000, 1, 0) for shift in (-7_000, 3_000)]
+    store.take(gateway.batch(between, wall=WALL))
+    assert proof_of(store).missing == [Missing(minute(2), minute(4), 1, UNEXPLAINED)]
 
 
 def test_a_period_leaves_out_what_lies_outside_of_it(store: Store, gateway: Gateway) -> None:
@@ -137,7 +146,7 @@ def test_a_period_leaves_out_what_lies_outside_of_it(store: Store, gateway: Gate
 def test_clones_restarts_and_forgeries_are_named(store: Store, gateway: Gateway) -> None:
     store.take(gateway.dictionary())
     send(store, gateway, range(3))
-    store.take(gateway.batch(minute_slots(0, 3, value=9), sequence=1))
+    store.take(gateway.batch(minute_slots(0, 3, value=9), sequence=1, wall=WALL))
     forged = bytearray(gateway.batch(minute_slots(3, 3)))
     forged[-1] ^= 1
     store.take(bytes(forged))
@@ -177,7 +186,7 @@ def test_of_any_loss_exactly_the_slots_that_no_gap_covers_are_unexplained(
     reasons = [
         Reason(f"r{i}", minute(first), minute(first + length)) for i, (first, length) in enumerate(ranges)
     ]
-    slots = [SlotSeen(1, n * INTERVAL_MS, "piece") for n, is_here in enumerate(here) if is_here]
+    slots = [SlotSeen(1, n * INTERVAL_MS, None) for n, is_here in enumerate(here) if is_here]
     found: dict[int, str] = {}
     for run in find_missing(slots, INTERVAL_MS, reasons):
         assert run.count is not None
