@@ -29,7 +29,8 @@ SELECT boot, due_ms, MAX(integer IS NOT NULL), MIN(utc_ms - time_ms), MAX(mapped
 FROM readings WHERE kid = ? AND meter = ? AND quantity = ? GROUP BY boot, due_ms ORDER BY boot, due_ms
 """
 _GAPS = """
-SELECT cause, start_boot, start_ms, end_boot, end_ms, dictionary, series FROM gaps WHERE kid = ?
+SELECT cause, start_boot, start_ms, end_boot, end_ms, dictionary, series, stream, first, last
+FROM gaps WHERE kid = ?
 """
 
 
@@ -173,11 +174,13 @@ def _reached(store: Store, kid: bytes, meter: str, quantity: int) -> Instant | N
 
 def _reasons(store: Store, kid: bytes, meter: str, quantity: int) -> list[Reason]:
     reasons = []
-    for cause, start_boot, start_ms, end_boot, end_ms, dictionary, series in store.query(_GAPS, kid):
+    for cause, start_boot, start_ms, end_boot, end_ms, dictionary, series, *place in store.query(_GAPS, kid):
         if not _concerns(store, kid, dictionary, json.loads(series), meter, quantity):
             continue
         start = None if start_boot is None else Instant(start_boot, start_ms)
         end = None if end_boot is None else Instant(end_boot, end_ms)
+        if start is None and end is None and place[1] is not None:
+            start, end = _around(store, kid, *place)  # it names messages, and knows no more than that
         reasons.append(Reason(_cause(cause), start, end))
     return reasons + list(_not_received(store, kid))
 
@@ -200,9 +203,16 @@ def _not_received(store: Store, kid: bytes) -> Iterator[Reason]:
     for (stream,) in store.query("SELECT DISTINCT stream FROM held WHERE kid = ?", kid):
         for hole in store.holes(kid, stream):
             if not hole.explained:
-                start = _edge(store, kid, stream, "sequence < ?", hole.first, "DESC")
-                end = _edge(store, kid, stream, "sequence > ?", hole.last, "ASC")
-                yield Reason(f"{NOT_RECEIVED} {hole.first}-{hole.last}", start, end)
+                around = _around(store, kid, stream, hole.first, hole.last)
+                yield Reason(f"{NOT_RECEIVED} {hole.first}-{hole.last}", *around)
+
+
+def _around(
+    store: Store, kid: bytes, stream: int, first: int, last: int
+) -> tuple[Instant | None, Instant | None]:
+    """Between which instants the messages of these sequences lie."""
+    start = _edge(store, kid, stream, "sequence < ?", first, "DESC")
+    return start, _edge(store, kid, stream, "sequence > ?", last, "ASC")
 
 
 def _edge(store: Store, kid: bytes, stream: int, condition: str, sequence: int, order: str) -> Instant | None:

@@ -19,7 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from backend import gaps, proof_text, report
+from backend import gaps, proof_text, report, requests
 from backend.receipts import ReceiptSchedule
 from backend.store import Store
 from protocols.quantities import by_name
@@ -73,6 +73,15 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true")
     status.set_defaults(run=_status)
     _add_gaps(commands)
+    wish = commands.add_parser("request", help="ask a gateway for messages again, or for what it has now")
+    wish.add_argument("gateway", metavar="GATEWAY_ID")
+    wish.add_argument("--store", type=Path, required=True)
+    wish.add_argument("--stream", type=int, help="default: all streams of the gateway")
+    wish.add_argument(
+        "--sequences", action="append", default=[], metavar="FIRST-LAST", help="may be repeated"
+    )
+    wish.add_argument("--now", action="store_true", help="seal and send the open interval at once")
+    wish.set_defaults(run=_request)
     restored = commands.add_parser("restored", help="say that the store was restored from an old copy")
     restored.add_argument("--store", type=Path, required=True)
     restored.set_defaults(run=_restored)
@@ -239,6 +248,21 @@ def _utc_ms(text: str) -> int | None:
     if moment.tzinfo is None:
         raise UsageError(f"{text}: say in which time zone, as 2026-11-01T00:00:00Z or ...+01:00")
     return round(moment.timestamp() * 1000)
+
+
+def _request(options: argparse.Namespace) -> int:
+    store = _open_existing(options.store)
+    ranges = [_range(text) for text in options.sequences]
+    count = requests.ask(store, options.gateway, options.stream, ranges=ranges, seal_now=options.now)
+    print(f"{count} requests wait for the receiver, which sends them at once where it runs")
+    return 0
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal()):
+        raise UsageError(f"--sequences {text}: expected FIRST-LAST, as 120-131, or one number")
+    return int(first), int(last or first)
 
 
 def _restored(options: argparse.Namespace) -> int:

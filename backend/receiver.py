@@ -26,6 +26,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from backend.receipts import STREAMS_MAX, ReceiptSchedule, StreamKey
+from backend.requests import pop_request
 from backend.store import TYPE_NAMES, Store, Verdict, VerdictName
 from protocols.uplink.cbor import encode_message
 from protocols.uplink.cose import Signer
@@ -123,6 +124,7 @@ class Receiver:
                 was_up = was_up or self._up
                 if self._up:
                     self._send_receipts()
+                    self._send_request()
         except (OSError, ssl.SSLError, mqtt.WebsocketConnectionError) as wrong:
             LOG.warning("broker %s: %s", self._settings.broker, wrong)
         except sqlite3.OperationalError as wrong:
@@ -223,6 +225,19 @@ class Receiver:
                 *(gateway, receipt.stream, receipt.held_to, len(receipt.ranges)),
                 *(len(receipt.dictionaries_wanted), receipt.counter),
             )
+
+    def _send_request(self) -> None:
+        queued = pop_request(self._store)
+        if queued is None:
+            return
+        gateway, request = queued
+        topic = self._settings.topic_down.replace("{gateway}", gateway)
+        self._client.publish(topic, self._signer.sign(encode_message(request)), qos=1)
+        LOG.info(
+            "request gateway=%s stream=%d ranges=%d dictionaries=%d seal_now=%s counter=%d",
+            *(gateway, request.stream, len(request.ranges), len(request.dictionaries)),
+            *(request.seal_now, request.counter),
+        )
 
     def _remember(self, key: StreamKey, gateway: str) -> None:
         self._reply_to[key] = gateway

@@ -76,6 +76,9 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS refused (
   number INTEGER PRIMARY KEY AUTOINCREMENT, received_ms INTEGER NOT NULL, verdict TEXT NOT NULL,
   kid BLOB, stream INTEGER, sequence INTEGER, detail TEXT NOT NULL, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS requests (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, kid BLOB NOT NULL, stream INTEGER NOT NULL,
+  content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS verdicts (
   kid BLOB, stream INTEGER, verdict TEXT, count INTEGER NOT NULL, PRIMARY KEY (kid, stream, verdict));
 """
@@ -136,7 +139,7 @@ class Store:
         self._database = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
-        if self.query("SELECT name FROM sqlite_master WHERE name = 'pieces'"):
+        if self.query("SELECT name FROM sqlite_master WHERE name = 'requests'"):
             return  # reports must not wait for a receiver's transaction
         with self._transaction():
             for statement in _SCHEMA.split(";\n"):
@@ -421,12 +424,11 @@ class Store:
         More than 64 ranges: the lowest are named; the others follow once those have grown together.
         """
         with self._transaction():
-            self._database.execute("UPDATE state SET value = value + 1 WHERE name = 'counter'")
-            state = dict(self.query("SELECT name, value FROM state"))
+            epoch, counter = self._next_counter()
             held_to, ranges = self.held(kid, stream)
             return Receipt(
-                epoch=state["epoch"],
-                counter=state["counter"],
+                epoch=epoch,
+                counter=counter,
                 stream=stream,
                 held_to=held_to,
                 ranges=ranges[:RECEIPT_RANGES_MAX],
@@ -434,6 +436,21 @@ class Store:
                 credit=CREDIT,
                 time_ms=self._now_ms(),
             )
+
+    def next_counter(self) -> tuple[int, int]:
+        """Epoch and counter of the next thing that is said to a gateway; durable."""
+        with self._transaction():
+            return self._next_counter()
+
+    def _next_counter(self) -> tuple[int, int]:
+        self._database.execute("UPDATE state SET value = value + 1 WHERE name = 'counter'")
+        state = dict(self.query("SELECT name, value FROM state"))
+        return state["epoch"], state["counter"]
+
+    def change(self, sql: str, *arguments: Any) -> int:
+        """One statement in a transaction of its own; how many rows it changed."""
+        with self._transaction():
+            return self._database.execute(sql, arguments).rowcount
 
     def begin_epoch(self) -> int:
         """To be called when this file was restored from an old copy: later receipts supersede all earlier."""

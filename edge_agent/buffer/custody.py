@@ -183,8 +183,24 @@ def apply_request(outbox: Outbox, request: Request) -> bool:
             first,
             last,
         )
+        _tell_gone(outbox, request.stream, first, last)
     want_dictionaries(outbox, request.dictionaries)
     return True
+
+
+def _tell_gone(outbox: Outbox, stream: int, first: int, last: int) -> None:
+    """What is asked for and no longer here is told, so that the backend need not ask again."""
+    active = outbox.active()
+    if active is None or active.stream != stream:
+        return  # a gap can name sequences of its own stream only
+    stored = outbox.rows(
+        "SELECT sequence, sequence FROM messages WHERE stream = ? AND sequence BETWEEN ? AND ?",
+        *(stream, first, last),
+    )
+    holes = _holes(first, min(last, active.next_sequence - 1), stored)
+    if holes:
+        named = (holes[0][0], holes[-1][1])
+        outbox.add_loss(Loss(GapCause.EVICTED, None, None, None, named, widened=True))
 
 
 def reissue(outbox: Outbox) -> bool:

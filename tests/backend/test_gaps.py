@@ -93,6 +93,17 @@ def test_a_message_that_was_not_received_is_the_reason_and_named(store: Store, g
     assert list(findings(store)) == []
 
 
+def test_a_gap_that_only_names_messages_explains_what_lay_between_their_neighbours(
+    store: Store, gateway: Gateway
+) -> None:
+    store.take(gateway.dictionary())
+    send(store, gateway, range(5))
+    gateway.next += 1
+    send(store, gateway, range(8, 10), range(12, 14))
+    store.take(gateway.gap(Gap(0, 0, GapCause.EVICTED, None, None, None, sequences=(2, 2))))
+    assert [(run.count, run.reason) for run in proof_of(store).missing] == [(3, "evicted"), (2, UNEXPLAINED)]
+
+
 def test_a_restart_needs_a_gap_that_reaches_from_one_boot_into_the_other(
     store: Store, gateway: Gateway
 ) -> None:

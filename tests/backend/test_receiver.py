@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from protocols.uplink import cbor, cose
-from protocols.uplink.messages import Receipt
+from protocols.uplink.messages import Receipt, Request
 from tests.backend.gateway import STREAM, Gateway, minute_slots
 from tests.world.broker import MOSQUITTO, Mosquitto
 from tests.world.pki import Pki, make_pki
@@ -118,6 +118,12 @@ class Link:
     def publish(self, data: bytes) -> None:
         self.client.publish(UP, data, qos=1).wait_for_publish(DEADLINE_S)
 
+    def wait_request(self) -> Request:
+        while True:
+            content = cbor.decode_message(cose.verify(self.downlinks.get(timeout=DEADLINE_S), self._key))
+            if isinstance(content, Request):
+                return content
+
     def wait_receipt(self, matches: Callable[[Receipt], bool]) -> Receipt:
         while True:
             content = cbor.decode_message(cose.verify(self.downlinks.get(timeout=DEADLINE_S), self._key))
@@ -189,6 +195,24 @@ def test_what_arrives_while_the_receiver_is_down_waits_at_the_broker(world: Worl
         with world.receiver():
             link.wait_receipt(lambda receipt: receipt.held_to == 1)
     assert world.status()["readings"] == 5
+
+
+def test_what_a_person_asks_for_reaches_the_gateway_under_growing_counters(world: World) -> None:
+    with world.link() as link:
+        with world.receiver():
+            link.publish(world.gateway.batch(minute_slots(0, 5), sequence=1))
+            receipt = link.wait_receipt(lambda receipt: bool(receipt.ranges))
+            backend("request", GATEWAY_ID, "--store", world.store, "--sequences", "0-0", "--now")
+            first = link.wait_request()
+        backend("request", GATEWAY_ID, "--store", world.store, "--stream", STREAM, "--sequences", "7")
+        with world.receiver():  # what was asked while it was down leaves as soon as it is back
+            second = link.wait_request()
+    assert (first.stream, first.ranges, first.seal_now) == (STREAM, ((0, 0),), True)
+    assert first.dictionaries == receipt.dictionaries_wanted
+    assert (second.ranges, second.seal_now) == (((7, 7),), False)
+    assert receipt.counter < first.counter < second.counter
+    with pytest.raises(subprocess.CalledProcessError):
+        backend("request", "gw-unknown", "--store", world.store, "--now")
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
