@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,38 +19,10 @@ import pytest
 from hal.sim.storage import Mishap, PowerCut, SimStorage
 from protocols.uplink.messages import GapCause, Receipt
 from tests.buffer.rig import Content, HandClock, Rig, keys, read_outbox, readings, start
+from tests.buffer.story import Story, check_after
 
 MISHAPS: tuple[Mishap, ...] = ("eio", "enospc", "short", "late", "cut", "cut-late")
 SEED = 20240611
-
-
-@dataclass
-class Story:
-    """What the world outside knows of a run."""
-
-    recorded: set[tuple[int, str, int, int]] = field(default_factory=set)
-    flushed: set[tuple[int, str, int, int]] = field(default_factory=set)
-    waiting: set[tuple[int, str, int, int]] = field(default_factory=set)
-    left: Content = field(default_factory=Content)  # what may have been published
-
-    async def record(self, rig: Rig, slots: int = 2) -> None:
-        for _ in range(slots):
-            rig.clock.ms += 1000
-            rig.buffer.record(readings(rig.clock.ms))
-            self.recorded |= keys(rig.clock.ms, rig.boot.boot)
-            self.waiting |= keys(rig.clock.ms, rig.boot.boot)
-
-    async def flush(self, rig: Rig) -> None:
-        waiting = set(self.waiting)
-        await rig.buffer.flush()
-        if rig.buffer.statistics().readings_pending == 0:
-            self.flushed |= waiting
-            self.waiting -= waiting
-
-    async def send(self, rig: Rig, limit: int = 8) -> None:
-        for message in await rig.buffer.next_messages(limit, set()):
-            self.left.add(message.data)
-            await rig.buffer.mark_published(message.stream, message.sequence)
 
 
 async def first_run(rig: Rig, story: Story) -> None:
@@ -87,38 +58,6 @@ async def run_twice(storage: SimStorage, story: Story, *, close: bool = True) ->
             await rig.buffer.close()
     finally:
         rig.kill()
-
-
-async def check_after(folder: Path, story: Story) -> None:
-    """Start once more on what is left, seal everything, and judge."""
-    rig = await start(folder, HandClock(90_000_000), size_bytes_max=1024 * 1024)
-    await story.send(rig, 100)
-    await story.record(rig, 1)
-    await rig.buffer.close()
-    content = read_outbox(folder)
-    for data in story.left.data.values():  # what has left may have been evicted since
-        content.add(data)
-    content.decode()
-    evicted = [(gap.start, gap.end) for gap in content.gaps(GapCause.EVICTED)]
-    missing = {
-        key
-        for key in story.flushed - set(content.slots)
-        if not any(a and b and a.ms < key[3] < b.ms for a, b in evicted)
-    }
-    assert not missing, "flushed readings are missing"
-    assert set(content.slots) <= story.recorded, "readings that were never recorded"
-    doubles = {key for key, count in content.slots.items() if count > 1}
-    assert not doubles, f"twice: {sorted(doubles)[:5]}"
-    for stream in {place[0] for place in content.data}:
-        sequences = sorted(sequence for each, sequence in content.data if each == stream)
-        named = {
-            n
-            for gap in content.gaps()
-            if gap.sequences
-            for n in range(gap.sequences[0], gap.sequences[1] + 1)
-        }
-        holes = set(range(max(sequences))) - set(sequences) - named
-        assert not holes, f"holes in stream {stream}: {sequences}"
 
 
 async def try_mishap(folder: Path, call: int, mishap: Mishap, *, count: int = 1) -> bool:
