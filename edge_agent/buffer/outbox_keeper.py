@@ -26,6 +26,7 @@ from hal.api import Storage
 from protocols.uplink.cose import Signer
 from protocols.uplink.messages import GapCause
 
+GIVE_BACK_STEPS = 8  # in which twice the reserve is given back to a full disk, as much as it takes
 OPEN_FAILURES_MAX = 3  # then a file that cannot be read counts as damaged
 
 T = TypeVar("T")
@@ -133,6 +134,8 @@ class OutboxKeeper:
         """The disk is full before the bound is: let the reserve go, evict, give pages back to the disk."""
         size_bytes = self._room.release_reserve()
         outbox = self.opened()
+        if size_bytes == 0:
+            return
         with outbox.transaction():
             self._room.evict(outbox, size_bytes)
         shrink(outbox)
@@ -146,22 +149,30 @@ class OutboxKeeper:
 
     def hold_reserve(self) -> None:
         """Have the reserve; where the disk is too full for it, what the backend holds goes for it."""
-        try:
-            self._room.hold_reserve()
-        except OSError as error:
-            if error.errno == errno.ENOSPC and self.counts.acknowledged > 0:
-                self._give_back()  # else the next flush tries again
+        for _ in range(GIVE_BACK_STEPS):
+            try:
+                self._room.hold_reserve()
+            except OSError as error:
+                if error.errno != errno.ENOSPC or not self._give_back():
+                    return  # the next flush tries again
+            else:
+                return
 
-    def _give_back(self) -> None:
+    def _give_back(self) -> bool:
+        """Give room to the disk at nobody's expense; False where there is none."""
         try:
             outbox = self.opened()
+            if outbox.counts().acknowledged == 0:
+                return False
             with outbox.transaction():
-                evict(outbox, 2 * self._room.shares.reserve, self._room.in_flight, acknowledged_only=True)
+                size_bytes = 2 * self._room.shares.reserve // GIVE_BACK_STEPS
+                evict(outbox, size_bytes, self._room.in_flight, acknowledged_only=True)
             shrink(outbox)
             shorten_log(outbox)
-            self._room.hold_reserve()
         except (OSError, OutboxDamaged) as error:
             self._conditions.note(error)
+            return False
+        return True
 
     def tidy(self, keep: int = 1) -> None:
         """Remove sealed journal files but the newest `keep`."""

@@ -78,14 +78,25 @@ class Room:
             self._conditions.state(FaultCode.BUFFER_FULL, evidence)
 
     def release_reserve(self) -> int:
-        """The disk is full before the bound is: let the reserve go. How much to evict beside it."""
+        """The disk is full before the bound is: let the reserve go. How much to evict beside it, at
+        somebody's expense if need be; 0 where the disk has room after all."""
         self._conditions.state(FaultCode.BUFFER_FULL, "the disk is full")
         self._full_ms = self._clock.boot_ms()
-        # Without a reserve, others fill the disk as fast as we empty it: give them as little as will do.
-        size_bytes = self.shares.reserve // 4 if self._reserved else SPARE_BYTES
+        was_held, self._reserved = self._reserved, False
         self._storage.remove(RESERVE_NAME)
-        self._reserved = False
-        return size_bytes
+        if was_held and self._fits(self.shares.reserve + SPARE_BYTES):
+            return 0
+        # Without a reserve, others fill the disk as fast as we empty it: give them as little as will do.
+        return SPARE_BYTES if not was_held else self.shares.reserve // 4
+
+    def _fits(self, size_bytes: int) -> bool:
+        """Whether the disk gives so much at this moment; it is given back."""
+        try:
+            _hold(self._storage, size_bytes)
+        except OSError:
+            return False
+        self._storage.remove(RESERVE_NAME)
+        return True
 
     def evict(self, outbox: Outbox, size_bytes: int) -> None:
         """Remove so much, what the backend holds first. Within a transaction."""

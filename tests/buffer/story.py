@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from protocols.uplink.messages import GapCause
+from protocols.uplink.messages import GapCause, Instant
 from tests.buffer.rig import Content, HandClock, Rig, keys, read_outbox, readings, start
 
 
@@ -52,7 +52,7 @@ async def check_after(folder: Path, story: Story) -> None:
     missing = {
         key
         for key in story.flushed - set(content.slots)
-        if not any(a and b and a.ms < key[3] < b.ms for a, b in evicted)
+        if not any(a and b and a < Instant(key[0], key[3]) < b for a, b in evicted)
     }
     assert not missing, "flushed readings are missing"
     assert set(content.slots) <= story.recorded, "readings that were never recorded"
