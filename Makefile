@@ -16,7 +16,7 @@ endif
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help venv demo test check pytest proof bench lock image-arm clean
+.PHONY: help venv demo test check pytest proof bench docs lock image-arm clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ proof: venv .venv-judge/stamp ## the heavy proofs: kills, cuts, long fuzz
 bench: venv .venv-judge/stamp ## time to the first reading, memory, bytes per reading, decode rates
 	.ci/need mosquitto=mosquitto
 	$(BIN)/python -m bench
+
+docs: venv ## write docs/meters.md anew from the catalogue
+	$(BIN)/python -m config.meters_page > docs/meters.md.new
+	mv docs/meters.md.new docs/meters.md
 
 lock: venv ## write the lock files from requirements*.in, keeping versions; UPGRADE=1 takes newer ones
 	for name in requirements requirements-dev requirements-judge; do \

@@ -23,11 +23,13 @@ NOT_RECEIVED = "not-received"
 
 class SlotSeen(NamedTuple):
     """A slot of the schedule with a value or a null. `piece`: the offset to UTC in ms that its grid lies on,
-    or None for the boot axis."""
+    or None for the boot axis. `moves`: how often the grid moved since the slot before it, or since its boot
+    began, as far as known."""
 
     boot: int
     due_ms: int
     piece: int | None
+    moves: int = 0
 
 
 class Reason(NamedTuple):
@@ -69,13 +71,15 @@ def _missing_between(
         yield _across_boots(before, after, interval_ms, reasons)
         return
     width_ms = after.due_ms - before.due_ms
-    if before.piece == after.piece:
+    moves = max(after.moves, before.piece != after.piece)
+    if not moves:
         count = (width_ms - 1) // interval_ms
         first_ms = after.due_ms - count * interval_ms
     else:  # the grid moved with the clock: only whole intervals are missing for certain
-        count = max(0, width_ms // interval_ms - 1)
+        count = max(0, width_ms // interval_ms - moves)
         first_ms = before.due_ms + interval_ms
-    yield from _explain(before.boot, first_ms, interval_ms, count, reasons)
+    slack_ms = after.due_ms - first_ms - count * interval_ms
+    yield from _explain(before.boot, first_ms, interval_ms, count, reasons, slack_ms)
 
 
 def _missing_behind(
@@ -85,7 +89,7 @@ def _missing_behind(
         count = max(0, (reached.ms - last.due_ms) // interval_ms - 1)  # the last may still be under way
         yield from _explain(last.boot, last.due_ms + interval_ms, interval_ms, count, reasons)
     elif reached > Instant(last.boot, last.due_ms):
-        reason = _covering(Instant(last.boot, last.due_ms + interval_ms), reached, reasons)
+        reason = _covering(Instant(last.boot, last.due_ms + interval_ms), reached, interval_ms, reasons)
         yield Missing(Instant(last.boot, last.due_ms), None, None, reason or UNEXPLAINED)
 
 
@@ -93,16 +97,20 @@ def _across_boots(before: SlotSeen, after: SlotSeen, interval_ms: int, reasons: 
     """Nobody knows how long the machine was off: a gap must reach from one boot into the other."""
     start, end = Instant(before.boot, before.due_ms), Instant(after.boot, after.due_ms)
     first = Instant(before.boot, before.due_ms + interval_ms)
-    last = Instant(after.boot, max(0, after.due_ms - interval_ms))
-    return Missing(start, end, None, _covering(first, last, reasons) or UNEXPLAINED)
+    certain_ms = (1 + after.moves) * interval_ms  # as in `_missing_between`
+    last = Instant(after.boot, max(0, after.due_ms - certain_ms))
+    return Missing(start, end, None, _covering(first, last, interval_ms, reasons) or UNEXPLAINED)
 
 
-def _covering(first: Instant, last: Instant, reasons: Sequence[Reason]) -> str:
-    """The reasons that together cover everything from `first` to `last`, both included; "" if they do not."""
+def _covering(first: Instant, last: Instant, interval_ms: int, reasons: Sequence[Reason]) -> str:
+    """The reasons that together cover everything from `first` to `last`, both included; "" if they do not.
+
+    Up to an interval of one boot may lie between two of them: it need not have had a slot.
+    """
     names: list[str] = []
     position = first
     for reason in sorted(reasons, key=lambda each: each.start or Instant(-1, 0)):
-        if reason.start is not None and reason.start >= position:
+        if reason.start is not None and reason.start > position._replace(ms=position.ms + interval_ms):
             break
         if reason.end is not None and reason.end <= position:
             continue
@@ -115,30 +123,33 @@ def _covering(first: Instant, last: Instant, reasons: Sequence[Reason]) -> str:
 
 
 def _explain(
-    boot: int, first_ms: int, interval_ms: int, count: int, reasons: Sequence[Reason]
+    boot: int, first_ms: int, interval_ms: int, count: int, reasons: Sequence[Reason], slack_ms: int = 0
 ) -> Iterator[Missing]:
-    """Slots `first_ms` + i x `interval_ms`, i below `count`, in runs of one reason each."""
+    """Slots `first_ms` + i x `interval_ms`, i below `count`, or up to `slack_ms` later, in runs of one reason
+    each."""
     place = 0
     while place < count:
         at = Instant(boot, first_ms + place * interval_ms)
-        covering = [reason for reason in reasons if _covers(reason, at)]
+        covering = [reason for reason in reasons if _covers(reason, at, slack_ms)]
+        signed = [reason for reason in covering if not reason.name.startswith(NOT_RECEIVED)]
+        name, until = UNEXPLAINED, count
         if covering:
-            reason, until = max(
-                ((r, _until(r, at, first_ms, interval_ms, count)) for r in covering), key=_end
-            )
+            ends = ((r, _until(r, at, first_ms, interval_ms, count)) for r in signed or covering)
+            reason, until = max(ends, key=_end)
             name = reason.name
-        else:
-            name = UNEXPLAINED
-            starts = [_next_start(r, boot, first_ms, interval_ms, count, place) for r in reasons]
-            until = min([count, *starts])
+        if not signed:  # a better reason may begin before this one ends
+            better = reasons if not covering else (r for r in reasons if not r.name.startswith(NOT_RECEIVED))
+            starts = [_next_start(r, boot, first_ms, interval_ms, count, place) for r in better]
+            until = min([until, *starts])
         start = Instant(boot, first_ms + (place - 1) * interval_ms)
         end = Instant(boot, first_ms + until * interval_ms)
         yield Missing(start, end, until - place, name)
         place = until
 
 
-def _covers(reason: Reason, at: Instant) -> bool:
-    return (reason.start is None or reason.start < at) and (reason.end is None or at < reason.end)
+def _covers(reason: Reason, at: Instant, slack_ms: int) -> bool:
+    latest = Instant(at.boot, at.ms + slack_ms)
+    return (reason.start is None or reason.start < latest) and (reason.end is None or at < reason.end)
 
 
 def _end(pair: tuple[Reason, int]) -> int:

@@ -4,18 +4,24 @@ A series is a quantity of a meter at one gateway key. Its schedule stands in the
 came stands in the readings; why others did not, in the signed gaps and in the sequence. Only reads.
 
 Rules that keep it so: memory is bounded by one series at a time; a period is compared with the times that
-slots were due in UTC, and what is undated is judged whatever the period, and counted.
+slots were due in UTC, and what is undated is judged whatever the period, and counted; a stream gives
+reasons, and says how far its gateway got, only for series that it has or had (backend/streams.py).
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from backend.completeness import NOT_RECEIVED, UNEXPLAINED, Missing, Reason, SlotSeen, find_missing
 from backend.store import Store, VerdictName
+from backend.streams import StreamsSeen, stream_names
+from protocols.uplink.cbor import decode_table
 from protocols.uplink.messages import GapCause, Instant
 
 MISSING_TOLD_MAX = 100
@@ -25,9 +31,11 @@ _SERIES = """
 SELECT kid, meter, quantity FROM readings GROUP BY kid, meter, quantity ORDER BY kid, meter, quantity
 """
 _SLOTS = """
-SELECT boot, due_ms, MAX(integer IS NOT NULL), MIN(utc_ms - time_ms), MAX(mapped)
-FROM readings WHERE kid = ? AND meter = ? AND quantity = ? GROUP BY boot, due_ms ORDER BY boot, due_ms
+SELECT boot, due_ms, MAX(integer IS NOT NULL), MIN(utc_ms - time_ms), MAX(mapped), MIN(dictionary)
+FROM readings JOIN messages USING (kid, stream, sequence)
+WHERE kid = ? AND meter = ? AND quantity = ? GROUP BY boot, due_ms ORDER BY boot, due_ms
 """
+_STEPS = "SELECT boot, ms FROM events WHERE kid = ? AND code = 'clock.step' ORDER BY boot, ms"
 _GAPS = """
 SELECT cause, start_boot, start_ms, end_boot, end_ms, dictionary, series, stream, first, last
 FROM gaps WHERE kid = ?
@@ -73,35 +81,50 @@ class SeriesProof:
         return "gaps" if self.missing_runs else "complete"
 
 
+class _Schedule(NamedTuple):
+    """Slots at `grid_ms` + k x `interval_ms`; 0: not periodic."""
+
+    interval_ms: int
+    grid_ms: int
+
+
+_UNKNOWN = _Schedule(0, 0)
+
+
 class _Slot(NamedTuple):
     seen: SlotSeen
     has_value: bool
     utc_ms: int | None
+    schedule: _Schedule
 
 
 def prove(
     store: Store, period: Period, *, gateway: str = "", meter: str = "", quantity: int | None = None
 ) -> Iterator[SeriesProof]:
     """The proof of each series that matches; "" and None match all."""
+    streams: StreamsSeen | None = None
     for kid, name, number in store.query(_SERIES):
         known = store.key(kid)
         owner = known[0] if known else ""
         if gateway in ("", owner) and meter in ("", name) and quantity in (None, number):
-            yield _prove_series(store, period, owner, kid, name, number)
+            if streams is None or streams.kid != kid:
+                streams = StreamsSeen(store, kid)
+            yield _prove_series(store, period, owner, streams, name, number)
 
 
 def _prove_series(
-    store: Store, period: Period, gateway: str, kid: bytes, meter: str, quantity: int
+    store: Store, period: Period, gateway: str, streams: StreamsSeen, meter: str, quantity: int
 ) -> SeriesProof:
-    interval_ms, grid_ms = _schedule(store, kid, meter, quantity)
-    slots = [_slot(*row) for row in store.query(_SLOTS, kid, meter, quantity)]
+    kid = streams.kid
+    schedules = _schedules(store, kid, meter, quantity)
+    slots = [_slot(schedules, *row) for row in store.query(_SLOTS, kid, meter, quantity)]
     inside = [slot for slot in slots if period.holds(slot.utc_ms)]
     proof = SeriesProof(
         gateway,
         kid.hex(),
         meter,
         quantity,
-        interval_ms,
+        next(iter(schedules.values()), _UNKNOWN).interval_ms,
         values=sum(slot.has_value for slot in inside),
         nulls=sum(not slot.has_value for slot in inside),
         undated=sum(slot.utc_ms is None for slot in inside),
@@ -110,14 +133,13 @@ def _prove_series(
         missing_runs=0,
         unexplained_runs=0,
     )
-    if interval_ms > 0:
-        reasons = _reasons(store, kid, meter, quantity)
-        reached = _reached(store, kid, meter, quantity)
-        dates = {slot.seen[:2]: slot.utc_ms for slot in slots}
-        due = [slot.seen for slot in slots if _is_due(slot.seen, interval_ms, grid_ms)]
-        for missing in find_missing(due, interval_ms, reasons, reached):
-            if _lies_in(period, missing, interval_ms, dates):
-                _count(proof, missing)
+    reasons = _reasons(store, streams, meter, quantity)
+    reached = streams.reached(meter, quantity)
+    dates = {slot.seen[:2]: slot.utc_ms for slot in slots}
+    due = _due(slots, [Instant(*row) for row in store.query(_STEPS, kid)])
+    for interval_ms, missing in _find_missing(due, reasons, reached):
+        if _lies_in(period, missing, interval_ms, dates):
+            _count(proof, missing)
     return proof
 
 
@@ -129,10 +151,55 @@ def _count(proof: SeriesProof, missing: Missing) -> None:
         proof.missing.append(missing)
 
 
-def _slot(boot: int, due_ms: int, has_value: int, offset_ms: int | None, mapped: int) -> _Slot:
+def _slot(
+    schedules: dict[bytes, _Schedule],
+    boot: int,
+    due_ms: int,
+    has_value: int,
+    offset_ms: int | None,
+    mapped: int,
+    dictionary: bytes,
+) -> _Slot:
     piece = None if mapped else offset_ms
     utc_ms = None if offset_ms is None else due_ms + offset_ms
-    return _Slot(SlotSeen(boot, due_ms, piece), bool(has_value), utc_ms)
+    seen = SlotSeen(boot, due_ms, piece)
+    return _Slot(seen, bool(has_value), utc_ms, schedules.get(dictionary, _UNKNOWN))
+
+
+def _due(slots: list[_Slot], steps: list[Instant]) -> list[_Slot]:
+    """The slots that lie on their schedule, each with how often its grid moved since the one before it: by
+    steps that the gateway told of, or by a piece that shows, on the grid or between."""
+    due: list[_Slot] = []
+    moves = 0
+    for before, slot in itertools.pairwise([slots[0], *slots] if slots else []):
+        first, here = Instant(*before.seen[:2]), Instant(*slot.seen[:2])
+        told = bisect_right(steps, here) - bisect_right(steps, first)
+        moves += max(told, before.seen.piece != slot.seen.piece)
+        if first.boot != here.boot:
+            moves = 0
+        if _is_due(slot):
+            due.append(slot._replace(seen=slot.seen._replace(moves=moves)))
+            moves = 0
+    return due
+
+
+def _find_missing(
+    due: list[_Slot], reasons: list[Reason], reached: Instant | None
+) -> Iterator[tuple[int, Missing]]:
+    """Interval and missing run, schedule by schedule. Where it changes, the longer interval is certain."""
+    stretches = [list(each) for _, each in itertools.groupby(due, lambda slot: slot.schedule)]
+    for place, stretch in enumerate(stretches):
+        interval_ms = stretch[0].schedule.interval_ms
+        is_last = place == len(stretches) - 1
+        for missing in find_missing(
+            [slot.seen for slot in stretch], interval_ms, reasons, reached if is_last else None
+        ):
+            yield interval_ms, missing
+        if not is_last:
+            first = stretches[place + 1][0]
+            longer_ms = max(interval_ms, first.schedule.interval_ms)
+            for missing in find_missing([stretch[-1].seen, first.seen], longer_ms, reasons):
+                yield longer_ms, missing
 
 
 def _lies_in(
@@ -146,35 +213,31 @@ def _lies_in(
     return period.from_ms is None or after_ms is None or after_ms - interval_ms >= period.from_ms
 
 
-def _schedule(store: Store, kid: bytes, meter: str, quantity: int) -> tuple[int, int]:
-    """Interval and offset in ms by the newest dictionary that has the series; (0, 0): not periodic."""
-    for table in store.tables(kid):
-        for each in table:
+def _schedules(store: Store, kid: bytes, meter: str, quantity: int) -> dict[bytes, _Schedule]:
+    """The schedule of the series by each dictionary that has it, the newest first."""
+    found = {}
+    for name, data in store.query(
+        "SELECT hash, data FROM dictionaries WHERE kid = ? ORDER BY rowid DESC", kid
+    ):
+        for each in decode_table(data):
             for series in each.series:
                 if (each.id, series.quantity) == (meter, quantity):
-                    return series.interval_ms, series.offset_ms
-    return 0, 0
+                    found[name] = _Schedule(series.interval_ms, series.offset_ms)
+    return found
 
 
-def _is_due(seen: SlotSeen, interval_ms: int, grid_ms: int) -> bool:
+def _is_due(slot: _Slot) -> bool:
     """Whether a slot lies on the schedule; reads at a start, or for a technician, come between."""
-    alignment_ms = seen.piece or 0
-    return (seen.due_ms + alignment_ms - grid_ms) % interval_ms == 0
+    interval_ms, grid_ms = slot.schedule
+    return interval_ms > 0 and (slot.seen.due_ms + (slot.seen.piece or 0) - grid_ms) % interval_ms == 0
 
 
-def _reached(store: Store, kid: bytes, meter: str, quantity: int) -> Instant | None:
-    """Until when the gateway was accounted for, where its newest dictionary has this series."""
-    rows = store.query(
-        "SELECT boot, MAX(due_ms) FROM readings WHERE kid = ? GROUP BY boot ORDER BY boot DESC LIMIT 1", kid
-    )
-    newest = next(iter(store.tables(kid)), ())
-    listed = any(each.id == meter and any(s.quantity == quantity for s in each.series) for each in newest)
-    return Instant(*rows[0]) if rows and listed else None
-
-
-def _reasons(store: Store, kid: bytes, meter: str, quantity: int) -> list[Reason]:
+def _reasons(store: Store, streams: StreamsSeen, meter: str, quantity: int) -> list[Reason]:
+    kid, having = streams.kid, streams.having(meter, quantity)
     reasons = []
     for cause, start_boot, start_ms, end_boot, end_ms, dictionary, series, *place in store.query(_GAPS, kid):
+        if place[0] not in having:
+            continue
         if not _concerns(store, kid, dictionary, json.loads(series), meter, quantity):
             continue
         start = None if start_boot is None else Instant(start_boot, start_ms)
@@ -182,7 +245,7 @@ def _reasons(store: Store, kid: bytes, meter: str, quantity: int) -> list[Reason
         if start is None and end is None and place[1] is not None:
             start, end = _around(store, kid, *place)  # it names messages, and knows no more than that
         reasons.append(Reason(_cause(cause), start, end))
-    return reasons + list(_not_received(store, kid))
+    return reasons + list(_not_received(store, kid, having))
 
 
 def _concerns(
@@ -198,9 +261,9 @@ def _concerns(
     return any(number < len(places) and places[number] == (meter, quantity) for number in numbers)
 
 
-def _not_received(store: Store, kid: bytes) -> Iterator[Reason]:
+def _not_received(store: Store, kid: bytes, having: Collection[int]) -> Iterator[Reason]:
     """What is known to be missing from a sequence lies, on the boot axis, between its neighbours."""
-    for (stream,) in store.query("SELECT DISTINCT stream FROM held WHERE kid = ?", kid):
+    for stream in having:
         for hole in store.holes(kid, stream):
             if not hole.explained:
                 around = _around(store, kid, stream, hole.first, hole.last)
@@ -235,7 +298,7 @@ def _cause(number: int) -> str:
 
 class Finding(NamedTuple):
     """Something about a gateway's streams that a person must know. `code`: "clone", "stream-restarted",
-    "messages-missing", "undecoded", "replayed", "forged"."""
+    "messages-missing", "undecoded", "forged", "malformed"."""
 
     gateway: str
     code: str
@@ -246,15 +309,19 @@ class Finding(NamedTuple):
 def findings(store: Store) -> Iterator[Finding]:
     """What is wrong with streams and keys, beside missing slots."""
     for kid, gateway in store.query("SELECT kid, gateway FROM keys ORDER BY gateway, kid"):
-        streams = [row[0] for row in store.query("SELECT DISTINCT stream FROM held WHERE kid = ?", kid)]
-        if len(streams) > 1:
-            text = f"{len(streams)} streams: the gateway's storage was damaged, replaced or restored"
-            yield Finding(gateway, "stream-restarted", None, text)
-        for stream in streams:
+        names = stream_names(store, kid)
+        for name, count in sorted(Counter(names.values()).items()):
+            if count > 1:
+                cause = "the gateway's storage was damaged, replaced or restored"
+                yield Finding(gateway, "stream-restarted", None, f'{count} streams "{name}": {cause}')
+        for stream in names:
             yield from _stream_findings(store, kid, gateway, stream)
     for verdict, count in store.query("SELECT verdict, SUM(count) FROM verdicts GROUP BY verdict"):
         if verdict in (VerdictName.BAD_SIGNATURE, VerdictName.UNKNOWN_KEY):
             yield Finding("", "forged", None, f"{count} messages with verdict {verdict}")
+        elif verdict == VerdictName.MALFORMED:
+            text = f"{count} messages cannot be read: cut short, or not of this format"
+            yield Finding("", "malformed", None, text)
 
 
 def _stream_findings(store: Store, kid: bytes, gateway: str, stream: int) -> Iterator[Finding]:

@@ -215,7 +215,8 @@ def _stream_line(stream: dict[str, Any]) -> str:
         for hole in stream["holes"]
     ]
     missing = f"missing {', '.join(holes)}" if holes else "nothing missing"
-    return f"{stream['gateway']} stream {stream['stream']}: held up to {stream['held_to']}, {missing}"
+    name = f"{stream['name']} ({stream['stream']})"
+    return f"{stream['gateway']} stream {name}: held up to {stream['held_to']}, {missing}"
 
 
 def _gaps(options: argparse.Namespace) -> int:

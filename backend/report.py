@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backend.store import TYPE_NAMES, Store
+from backend.streams import stream_names
 from protocols.errors import ProtocolError
 from protocols.quantities import by_number
 from protocols.uplink import cbor, cose
@@ -55,6 +56,7 @@ def status(store: Store) -> dict[str, Any]:
     for name, count in store.query("SELECT verdict, count FROM verdicts"):
         totals[name] += count
     streams = store.query("SELECT DISTINCT kid, stream FROM held ORDER BY kid, stream")
+    names = {kid: stream_names(store, kid) for kid in {kid for kid, _ in streams}}
     return {
         **dict(store.query("SELECT name, value FROM state ORDER BY name DESC")),
         "verdicts": dict(totals),
@@ -67,7 +69,7 @@ def status(store: Store) -> dict[str, Any]:
         "events": _count(store, "events"),
         "time_pieces": _count(store, "pieces"),
         "refused_kept": _count(store, "refused"),
-        "streams": [_stream_status(store, kid, stream) for kid, stream in streams],
+        "streams": [_stream_status(store, kid, stream, names[kid][stream]) for kid, stream in streams],
     }
 
 
@@ -132,7 +134,7 @@ def utc_text(utc_ms: int | None) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _stream_status(store: Store, kid: bytes, stream: int) -> dict[str, Any]:
+def _stream_status(store: Store, kid: bytes, stream: int, name: str) -> dict[str, Any]:
     held_to, ranges = store.held(kid, stream)
     states = dict(store.query(_STATES, kid, stream))
     known = store.key(kid)
@@ -140,6 +142,7 @@ def _stream_status(store: Store, kid: bytes, stream: int) -> dict[str, Any]:
         "gateway": known[0] if known else "",
         "key_id": kid.hex(),
         "stream": stream,
+        "name": name,
         "held_to": held_to,
         "ranges": ranges,
         "holes": [hole._asdict() for hole in store.holes(kid, stream)],

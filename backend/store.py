@@ -41,6 +41,8 @@ from protocols.uplink.messages import (
     Wall,
 )
 
+SCHEMA_VERSION = 2
+"""Grows with each change of the tables; a newer version's store is used as it is."""
 REFUSED_MAX = 1_000
 BUSY_TIMEOUT_S = 30.0
 CREDIT = 32
@@ -139,12 +141,13 @@ class Store:
         self._database = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
-        if self.query("SELECT name FROM sqlite_master WHERE name = 'requests'"):
+        if self.query("PRAGMA user_version")[0][0] >= SCHEMA_VERSION:
             return  # reports must not wait for a receiver's transaction
         with self._transaction():
             for statement in _SCHEMA.split(";\n"):
                 self._database.execute(statement)
             dates.prepare(self._database)
+            self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             start = [("epoch", now_ms() // 1000), ("counter", 0)]
             self._database.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", start)
 
@@ -373,24 +376,29 @@ class Store:
         return -1, tuple(ranges)
 
     def holes(self, kid: bytes, stream: int) -> Iterator[Hole]:
-        """What is missing below the highest sequence held, lowest first."""
+        """What is missing below the highest sequence held, lowest first; what signed gaps name apart from the
+        rest."""
         held_to, ranges = self.held(kid, stream)
         for first, last in ranges:
-            yield Hole(held_to + 1, first - 1, self._explained(kid, stream, held_to + 1, first - 1))
+            yield from self._parts(kid, stream, held_to + 1, first - 1)
             held_to = last
 
-    def _explained(self, kid: bytes, stream: int, first: int, last: int) -> bool:
-        """Whether gaps of the stream, joined, cover first to last."""
-        gaps = self.query(
+    def _parts(self, kid: bytes, stream: int, first: int, last: int) -> Iterator[Hole]:
+        """A hole, cut where the ranges begin and end that gaps of the stream name."""
+        named = self.query(
             "SELECT first, last FROM gaps WHERE kid = ? AND stream = ? AND last >= ? AND first <= ?"
             " ORDER BY first",
             *(kid, stream, first, last),
         )
-        for start, end in gaps:
-            if start > first:
-                return False
-            first = max(first, end + 1)
-        return bool(first > last)
+        while first <= last:
+            until = first - 1
+            for start, end in named:  # joined, as far as they touch
+                until = max(until, end) if start <= until + 1 else until
+            explained = until >= first
+            if not explained:
+                until = min((start for start, _ in named if start > first), default=last + 1) - 1
+            yield Hole(first, min(until, last), explained)
+            first = until + 1
 
     def table(self, kid: bytes, dictionary: bytes) -> SeriesTable | None:
         """The table of a dictionary, where it is held."""

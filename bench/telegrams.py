@@ -1,4 +1,4 @@
-"""How fast SML, P1 and D0 are decoded, from bytes to values, each beside a foreign library in the same run.
+"""How fast SML, P1, D0 and M-Bus are decoded, each beside a foreign library in the same run.
 
 A library of another environment measures itself there, right after ours. Every row names what is beside it,
 or why nothing is.
@@ -18,9 +18,26 @@ from bench.__main__ import Figure
 from bench.parts import seconds_each
 from config.catalogue import catalogue
 from hal.sim.meters import SimMeter
+from protocols.dlms import (
+    DlmsReceiver,
+    DlmsValue,
+    encode_ciphered,
+    encode_frames,
+    encode_notification,
+    encode_values,
+)
+from protocols.dlms import Keys as DlmsKeys
 from protocols.iec62056_21 import D0Receiver, DataSet, Identification, Value, encode_block
+from protocols.mbus.frames import FrameReceiver, LongFrame, encode_frame
+from protocols.mbus.records import MbusRecord, make_record
+from protocols.mbus.telegram import MbusTelegram
+from protocols.mbus.telegram import decode_telegram as decode_mbus
+from protocols.mbus.telegram import encode_telegram as encode_mbus
+from protocols.mbus.times import MbusTime
+from protocols.obis import parse_obis
 from protocols.p1 import P1Receiver, encode_telegram, encrypt_telegram
 from protocols.sml import SmlReceiver
+from protocols.value import Scaled
 
 JUDGE_PYTHON = Path(__file__).parents[1] / ".venv-judge" / "bin" / "python"
 JUDGE_TIMEOUT_S = 60
@@ -62,7 +79,7 @@ class P1Case(NamedTuple):
 
 def run() -> list[Figure]:
     """One row for each kind of telegram."""
-    return [_sml_row(), *_p1_rows(), _d0_row()]
+    return [_sml_row(), *_p1_rows(), _d0_row(), _mbus_row(), *_dlms_rows()]
 
 
 def _sml_row() -> Figure:
@@ -109,7 +126,7 @@ def _judged_s(cases: list[P1Case]) -> list[float]:
     """Seconds a telegram by dsmr-parser; empty where its environment is not there."""
     if not JUDGE_PYTHON.exists():
         return []
-    tasks = [
+    tasks: list[dict[str, str | int]] = [
         {
             "telegram": case.sent.decode("ascii") if case.key is None else case.sent.hex(),
             "dialect": case.dialect,
@@ -119,7 +136,12 @@ def _judged_s(cases: list[P1Case]) -> list[float]:
         }
         for case in cases
     ]
-    program = [str(JUDGE_PYTHON), str(Path(__file__).with_name("judge_dsmr.py"))]
+    return _measured_s("judge_dsmr.py", tasks)
+
+
+def _measured_s(judge: str, tasks: Sequence[dict[str, str | int]]) -> list[float]:
+    """What a judge's program measures in its own environment."""
+    program = [str(JUDGE_PYTHON), str(Path(__file__).with_name(judge))]
     answer = subprocess.run(
         program, input=json.dumps(tasks), check=True, stdout=-1, text=True, timeout=JUDGE_TIMEOUT_S
     )
@@ -131,6 +153,97 @@ def _d0_row() -> Figure:
     telegram = b"/EMH5eHZ\r\n" + encode_block(_data_sets(lines))
     ours_s = _ours_s(telegram, lambda: D0Receiver().receive_data(telegram))
     return _row("D0 read-out", telegram, ours_s, "iec62056-21, its library, is not installed: no comparison")
+
+
+def _mbus_row() -> Figure:
+    records = _heat_records()
+    frame = encode_frame(encode_mbus(MbusTelegram(records, "KAM", "12345678", 0x1B, 0x04)))
+
+    def ours() -> list[object]:
+        found = FrameReceiver().receive_data(frame)
+        return [decode_mbus(item) if isinstance(item, LongFrame) else item for item in found]
+
+    ours_s = _ours_s(frame, ours)
+    name = f"M-Bus telegram, {len(records)} records"
+    if not JUDGE_PYTHON.exists():
+        return _row(name, frame, ours_s, ".venv-judge with pyMeterBus is not there: make .venv-judge/stamp")
+    (theirs_s,) = _measured_s("judge_mbus.py", [{"frame": frame.hex(), "records": len(records)}])
+    return _row(name, frame, ours_s, _beside("pyMeterBus", theirs_s, ours_s))
+
+
+def _heat_records() -> tuple[MbusRecord, ...]:
+    """What a heat meter tells, now and of its due date."""
+    return tuple(
+        record
+        for storage in (0, 1)
+        for record in (
+            make_record("fabrication_number", "12345678", "bcd8", storage=storage),
+            make_record("energy", Scaled(37351, 3), "int32", unit="Wh", storage=storage),
+            make_record("volume", Scaled(56108, -2), "bcd8", unit="m3", storage=storage),
+            make_record("on_time", Scaled(985, 0), "int32", unit="h", storage=storage),
+            make_record("flow_temperature", Scaled(10169, -2), "int32", unit="degC", storage=storage),
+            make_record("return_temperature", Scaled(4616, -2), "int32", unit="degC", storage=storage),
+            make_record("temperature_difference", Scaled(5553, -2), "int32", unit="K", storage=storage),
+            make_record("power", Scaled(347, 2), "int32", unit="W", storage=storage),
+            make_record("power", Scaled(448, 2), "int32", unit="W", function="maximum", storage=storage),
+            make_record("volume_flow", Scaled(543, -3), "real32", unit="m3/h", storage=storage),
+            make_record("date_time", MbusTime("F", 2026, 10, 31, 23, 59), "int32", storage=storage),
+        )
+    )
+
+
+def _dlms_rows() -> list[Figure]:
+    """As Iskra and Aidon push, in one frame; without and with keys."""
+    codes = (
+        "1.7.0",
+        "2.7.0",
+        "1.8.0",
+        "2.8.0",
+        "1.8.1",
+        "1.8.2",
+        "2.8.1",
+        "2.8.2",
+        "32.7.0",
+        "52.7.0",
+        "72.7.0",
+    )
+    values = [DlmsValue(parse_obis(f"1-0:{code}"), Scaled(123456, -1), 30) for code in codes]
+    plain = encode_notification(encode_values(values))
+    keys = DlmsKeys(KEY, AUTHENTICATION_KEY)
+    sealed = encode_ciphered(plain, keys=keys, system_title=TITLE, counter=1)
+    cases = [("DLMS push", plain, DlmsKeys()), ("DLMS push, encrypted", sealed, keys)]
+    sent = [encode_frames(apdu, "hdlc") for _, apdu, _ in cases]
+    ours_s = [
+        _ours_s(stream, lambda stream=stream, case=case: DlmsReceiver(*case[2]).receive_data(stream))
+        for stream, case in zip(sent, cases, strict=True)
+    ]
+    theirs_s = _gurux_s(sent, [case[2] for case in cases])
+    rows = []
+    for place, (name, _, _) in enumerate(cases):
+        beside = ".venv-judge with gurux-dlms is not there: make .venv-judge/stamp"
+        if theirs_s:
+            beside = _beside("gurux-dlms", theirs_s[place], ours_s[place])
+        rows.append(_row(name, sent[place], ours_s[place], beside))
+    return rows
+
+
+def _gurux_s(sent: list[bytes], keys: list[DlmsKeys]) -> list[float]:
+    """Seconds a push by gurux-dlms; empty where its environment is not there."""
+    if not JUDGE_PYTHON.exists():
+        return []
+    tasks = [
+        {
+            "telegram": stream.hex(),
+            "key": (each.key or b"").hex(),
+            "authentication_key": (each.authentication_key or b"").hex(),
+        }
+        for stream, each in zip(sent, keys, strict=True)
+    ]
+    program = [str(JUDGE_PYTHON), str(Path(__file__).with_name("judge_gurux.py"))]
+    answer = subprocess.run(
+        program, input=json.dumps(tasks), check=True, capture_output=True, text=True, timeout=JUDGE_TIMEOUT_S
+    )
+    return [float(each_s) for each_s in json.loads(answer.stdout)]
 
 
 def _data_sets(lines: tuple[str, ...] | list[str]) -> list[DataSet]:

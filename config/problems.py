@@ -27,13 +27,14 @@ T = TypeVar("T", bound=msgspec.Struct)
 class Problem(NamedTuple):
     """One thing that is wrong: in which file, at which key, what stands there, and what would be right.
 
-    `value` is empty where something is missing.
+    `value` is empty where something is missing; `line` is 0 where the place has none.
     """
 
     file: str
     key: str
     value: str
     expected: str
+    line: int = 0
 
 
 class ConfigError(Exception):
@@ -44,7 +45,7 @@ class ConfigError(Exception):
         self.problems = list(problems)
 
 
-def format_problems(problems: Sequence[Problem]) -> str:
+def format_problems(problems: Sequence[Problem], outcome: str = "nothing was started") -> str:
     """The problems as text for a person, grouped by file, numbered through."""
     lines: list[str] = []
     files = list(dict.fromkeys(problem.file for problem in problems))
@@ -53,10 +54,12 @@ def format_problems(problems: Sequence[Problem]) -> str:
         lines += [*([""] if lines else []), f"{file}:"]
         for problem in (p for p in problems if p.file == file):
             number += 1
-            lines.append(f"{number:4}. {problem.key}" + (f" = {problem.value}" if problem.value else ""))
+            place = f"line {problem.line}: " if problem.line else ""
+            value = f" = {problem.value}" if problem.value else ""
+            lines.append(f"{number:4}. {place}{problem.key}{value}")
             lines.append(f"      right: {problem.expected}")
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return "\n".join([*lines, "", f"{count}; nothing was started."])
+    return "\n".join([*lines, "", f"{count}; {outcome}."])
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -97,11 +100,20 @@ class Judge:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
+        self._text = ""
+        self._data: dict[str, Any] = {}
 
     def say(self, key: str, value: object, expected: str) -> None:
         """Note a problem; `value` None: nothing stands there."""
         if not self.is_bad(key):
-            self.problems.append(Problem(self.file, key, "" if value is None else show(value), expected))
+            shown = "" if value is None else show(value)
+            self.problems.append(Problem(self.file, key, shown, expected, self.line_of(key)))
+
+    def line_of(self, key: str) -> int:
+        """The line of a key in the file that was read, 0 where there is none."""
+        from config.places import find_line  # a good configuration needs none
+
+        return find_line(self._text, self._data, key) if self._data else 0
 
     def is_bad(self, key: str) -> bool:
         """Whether this place, or one around it, is already known to be wrong."""
@@ -115,13 +127,16 @@ class Judge:
                 self.say("file", None, f"a TOML file of at most {FILE_SIZE_BYTES_MAX} bytes")
                 return None
             text = path.read_bytes().decode()
-            return tomllib.loads(text)
+            self._data = tomllib.loads(text)
         except OSError as error:
             self.say("file", None, f"a file that can be read; the system says: {error.strerror}")
         except UnicodeDecodeError as error:
             self.say(f"byte {error.start}", None, "text in UTF-8; save the file in that encoding")
         except tomllib.TOMLDecodeError as error:
             self._say_syntax(text, str(error))
+        else:
+            self._text = text
+            return self._data
         return None
 
     def _say_syntax(self, text: str, error: str) -> None:

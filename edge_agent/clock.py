@@ -2,19 +2,24 @@
 
 Rules that keep it so: a boot number is never given to two starts; where the counter cannot be read or
 kept, the number is drawn at random far above all counted ones. A piece's offset never changes: a step
-or a change of trust begins a new piece.
+or a change of trust begins a new piece. A wall clock that stands before the lower bound of time is not
+believed, whoever vouches for it.
 """
 
 from __future__ import annotations
 
 import secrets
-import zlib
 
+from edge_agent.time_bound import TimeBound
+from edge_agent.twin_file import TwinFile
 from hal.api import Clock, ClockOffset, Storage
 from protocols.uplink.messages import Instant, Wall
 
 STEP_MS_MIN = 500
-BOOT_FILES = ("boots", "boots-copy")  # two, since a counter that rots must not begin again at 1
+PIECE_DRIFT_MS_MAX = STEP_MS_MIN + 50
+"""So far may the clock be from a piece's offset at the piece's end: a step's least, and what it drifts until
+somebody looks."""
+BOOT_FILE = "boots"
 RANDOM_BOOT_MIN = 2**31
 RANDOM_BOOT_BITS = 30
 
@@ -22,13 +27,15 @@ RANDOM_BOOT_BITS = 30
 class BootClock:
     """The clock by which readings are dated. `storage` holds the counter; blocking, once, at creation.
 
-    `durable` is False where the number could not be kept: it is then a random one.
+    `durable` is False where the number could not be kept: it is then a random one. `bound`: what UTC has
+    certainly reached; `built_ms`: at least this, the program's build date, UTC in ms since 1970.
     """
 
-    def __init__(self, storage: Storage, clock: Clock) -> None:
+    def __init__(self, storage: Storage, clock: Clock, built_ms: int = 0) -> None:
         self._clock = clock
-        self._piece = clock.offset()
-        self.boot, self.durable = _number_boot(storage, clock.boot_id())
+        self.bound = TimeBound(storage, clock.boot_id(), clock.boot_ms, built_ms)
+        self._piece = self._present()
+        self.boot, self.durable = _number_boot(TwinFile(storage, BOOT_FILE), clock.boot_id())
 
     @property
     def boot_id(self) -> str:
@@ -57,18 +64,33 @@ class BootClock:
         piece = self._piece
         if piece is None:
             return None
-        present = self._clock.offset()
+        present = self._present()
         drift_ms = 0 if present is None else abs(present.offset_ms - piece.offset_ms)
         uncertainty_ms = piece.uncertainty_ms if present is None else present.uncertainty_ms
-        return Wall(piece.offset_ms, piece.source, uncertainty_ms + min(drift_ms, STEP_MS_MIN))
+        return Wall(piece.offset_ms, piece.source, uncertainty_ms + min(drift_ms, PIECE_DRIFT_MS_MAX))
 
     def check(self) -> bool:
         """True when a new piece began: the clock stepped, or trust came, went or changed its source."""
-        present = self._clock.offset()
+        present = self._present()
         if not _is_new_piece(self._piece, present):
             return False
         self._piece = present
         return True
+
+    def utc_ms(self) -> int | None:
+        """UTC by the trusted clock, in ms since 1970; None while there is none."""
+        present = self._present()
+        return None if present is None else self._clock.boot_ms() + present.offset_ms
+
+    def is_behind(self) -> bool:
+        """Whether someone vouches for a wall clock that stands before the lower bound."""
+        return self._clock.offset() is not None and self._present() is None
+
+    def _present(self) -> ClockOffset | None:
+        offset = self._clock.offset()
+        if offset is None or self._clock.boot_ms() + offset.offset_ms < self.bound.utc_ms:
+            return None
+        return offset
 
 
 def _is_new_piece(piece: ClockOffset | None, present: ClockOffset | None) -> bool:
@@ -78,50 +100,28 @@ def _is_new_piece(piece: ClockOffset | None, present: ClockOffset | None) -> boo
     return stepped or present.source != piece.source
 
 
-def _number_boot(storage: Storage, boot_id: str) -> tuple[int, bool]:
+def _number_boot(file: TwinFile, boot_id: str) -> tuple[int, bool]:
     try:
-        known, damaged = _read_counter(storage)
-    except OSError:
+        copies = file.read()
+        known = [_decode_counter(text) for text in copies.texts]
+    except (OSError, ValueError):
         return _random_number(), False
     number, known_id = max(known, default=(0, ""))
-    if known_id == boot_id and len(known) == len(BOOT_FILES) and not damaged:
+    if known_id == boot_id and copies.complete:
         return number, True
     if known_id != boot_id:
-        number = _random_number() if damaged and not known else number + 1
+        number = _random_number() if copies.damaged and not known else number + 1
     try:
-        for name in BOOT_FILES:
-            storage.replace(name, _encode_counter(number, boot_id))
+        file.write(f"{number} {boot_id}")
     except OSError:
         return _random_number(), False
     return number, True
-
-
-def _read_counter(storage: Storage) -> tuple[list[tuple[int, str]], bool]:
-    """Each intact copy as (number, boot id), and whether one is damaged."""
-    known: list[tuple[int, str]] = []
-    damaged = False
-    for name in BOOT_FILES:
-        try:
-            known.append(_decode_counter(storage.read(name)))
-        except FileNotFoundError:
-            continue
-        except ValueError:
-            damaged = True
-    return known, damaged
 
 
 def _random_number() -> int:
     return RANDOM_BOOT_MIN + secrets.randbits(RANDOM_BOOT_BITS)
 
 
-def _encode_counter(number: int, boot_id: str) -> bytes:
-    content = f"{number} {boot_id}".encode()
-    return content + f" {zlib.crc32(content):08x}\n".encode()
-
-
-def _decode_counter(data: bytes) -> tuple[int, str]:
-    content, _, check = data.strip().rpartition(b" ")
-    if f"{zlib.crc32(content):08x}".encode() != check:
-        raise ValueError("the boot counter's checksum is wrong")
-    number, _, boot_id = content.decode().partition(" ")
+def _decode_counter(text: str) -> tuple[int, str]:
+    number, _, boot_id = text.partition(" ")
     return int(number), boot_id

@@ -1,6 +1,7 @@
 """The local API: varlink (https://varlink.org) over a unix socket, for `edgectl` and `varlinkctl`.
 
-    Status  Read  Watch  Seal  Frames            interface io.edgegateway.Agent
+    Status  Read  Ask  Search  Watch  Seal  Frames       interface io.edgegateway.Agent
+    Outbox  Time  ResetTimeBound
 
 The agent offers what stands in `ControlTarget`; `serve` makes it reachable while its context lasts.
 Rules: whoever may open the socket may read all of it, so access is the socket's mode (0660) and its
@@ -45,7 +46,18 @@ from asyncvarlink.conversion import ConversionError
 from asyncvarlink.serviceinterface import InvalidParameter, VarlinkServiceInterface
 
 from edge_agent import __version__
-from edge_agent.reports import CalibrationReport, FrameReport, MeterReading, ReadingReport, StatusReport
+from edge_agent.outbox_report import OutboxReport
+from edge_agent.reports import (
+    AnswerReport,
+    CalibrationReport,
+    ExchangeReport,
+    FrameReport,
+    MeterReading,
+    ReadingReport,
+    SearchReport,
+    StatusReport,
+)
+from edge_agent.time_report import TimeReport
 
 INTERFACE = "io.edgegateway.Agent"
 SOCKET_MODE = 0o660
@@ -118,11 +130,42 @@ class NotCalibrated(TypedVarlinkErrorReply, interface=INTERFACE):
         evidence: str
 
 
+class NotExchanged(TypedVarlinkErrorReply, interface=INTERFACE):
+    """The exchange was not taken, or not kept; `evidence` says why."""
+
+    class Parameters:
+        meter: str
+        evidence: str
+
+
+class NotAsked(TypedVarlinkErrorReply, interface=INTERFACE):
+    """The request was not sent; `evidence` says why: no Modbus line, no unit number, or no mere reading."""
+
+    class Parameters:
+        line: str
+        evidence: str
+
+
 class Busy(TypedVarlinkErrorReply, interface=INTERFACE):
     """Too many connections are open; `connections_max` is how many there may be."""
 
     class Parameters:
         connections_max: int
+
+
+class NotSearched(TypedVarlinkErrorReply, interface=INTERFACE):
+    """The line cannot be searched; `evidence` says why."""
+
+    class Parameters:
+        line: str
+        evidence: str
+
+
+class NotReset(TypedVarlinkErrorReply, interface=INTERFACE):
+    """The lower bound of time was reset, but that could not be kept: the next start has the old one."""
+
+    class Parameters:
+        evidence: str
 
 
 class ControlTarget(Protocol):
@@ -143,14 +186,40 @@ class ControlTarget(Protocol):
         Raises NoSuchMeter, NotCalibrated.
         """
 
+    async def exchange(self, meter: str, serial: str, end: list[str], start: list[str]) -> ExchangeReport:
+        """Another device is there now; durable on return, and the agent then begins anew in its process.
+
+        Raises NoSuchMeter, NotExchanged.
+        """
+
+    def search(self, line: str, *, primary: bool) -> AsyncGenerator[SearchReport, None]:
+        """Look for the meters of an M-Bus loop, by selection or at each primary address; the last report has
+        `done`. Readings go on in between. Raises NoSuchLine, NotSearched, LineUnavailable.
+        """
+
     def watch(self) -> AsyncGenerator[ReadingReport, None]:
         """Each reading as it is recorded, without end; `Watchers.watch` serves."""
 
     async def seal(self) -> None:
         """Seal the open interval at once, so that it is sent."""
 
+    async def ask(self, line: str, unit: int, request: str) -> AnswerReport:
+        """Send one Modbus request that reads (its PDU in hexadecimal) to a unit of a line, in its turn.
+
+        Raises NoSuchLine, NotAsked, LineUnavailable.
+        """
+
     def frames(self, line: str) -> list[FrameReport]:
         """The last frames of a line, oldest first. Raises NoSuchLine."""
+
+    async def outbox(self) -> OutboxReport:
+        """What the outbox holds, and how long buffer and card last."""
+
+    def time(self) -> TimeReport:
+        """Wall clock, boot axis and lower bound."""
+
+    async def reset_time_bound(self) -> TimeReport:
+        """Begin the lower bound of time again at the build date; durable on return. Raises NotReset."""
 
 
 class Watchers:
@@ -211,6 +280,10 @@ class AgentInterface(VarlinkInterface, name=INTERFACE):
         MeterRefuses,
         LineUnavailable,
         NotCalibrated,
+        NotExchanged,
+        NotAsked,
+        NotSearched,
+        NotReset,
         Busy,
     )
 
@@ -233,10 +306,34 @@ class AgentInterface(VarlinkInterface, name=INTERFACE):
             evidence = f"no turn for {meter} within {READ_TIMEOUT_S:.0f} s"
             raise LineUnavailable(line=line, evidence=evidence) from None
 
+    @varlinkmethod(return_parameter="answer")
+    async def Ask(self, *, line: str, unit: int, request: str) -> AnswerReport:  # noqa: N802
+        """Send one Modbus request that reads to any unit of a line, in the line's turn."""
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                return await self._target.ask(line, unit, request)
+        except TimeoutError:
+            evidence = f"no turn for unit {unit} within {READ_TIMEOUT_S:.0f} s"
+            raise LineUnavailable(line=line, evidence=evidence) from None
+
     @varlinkmethod(return_parameter="calibration")
     async def Calibrate(self, *, meter: str, value: str) -> CalibrationReport:  # noqa: N802
         """Enter what a pulse meter's display shows now; its readings go on from there."""
         return await self._target.calibrate(meter, value)
+
+    @varlinkmethod(return_parameter="exchange")
+    async def Exchange(  # noqa: N802
+        self, *, meter: str, serial: str, end: list[str], start: list[str]
+    ) -> ExchangeReport:
+        """Enter that another device is there now. `end` and `start`: "VALUE" or "QUANTITY=VALUE"."""
+        return await self._target.exchange(meter, serial, end, start)
+
+    @varlinkmethod(return_parameter="search", delay_generator=False)
+    async def Search(self, *, line: str, primary: bool) -> AsyncIterator[SearchReport]:  # noqa: N802
+        """Look for the meters of an M-Bus loop. Call with "more"; ends with a report that is `done`."""
+        async with contextlib.aclosing(self._target.search(line, primary=primary)) as reports:
+            async for report in reports:
+                yield report
 
     @varlinkmethod(return_parameter="reading", delay_generator=False)
     async def Watch(self) -> AsyncIterator[ReadingReport]:  # noqa: N802
@@ -254,6 +351,21 @@ class AgentInterface(VarlinkInterface, name=INTERFACE):
     def Frames(self, *, line: str) -> list[FrameReport]:  # noqa: N802
         """The last frames of a line, oldest first."""
         return self._target.frames(line)
+
+    @varlinkmethod(return_parameter="outbox")
+    async def Outbox(self) -> OutboxReport:  # noqa: N802
+        """What the outbox holds, and how long buffer and card last."""
+        return await self._target.outbox()
+
+    @varlinkmethod(return_parameter="time")
+    def Time(self) -> TimeReport:  # noqa: N802
+        """Wall clock, boot axis and lower bound of time."""
+        return self._target.time()
+
+    @varlinkmethod(return_parameter="time")
+    async def ResetTimeBound(self) -> TimeReport:  # noqa: N802
+        """Begin the lower bound of time again at the build date."""
+        return await self._target.reset_time_bound()
 
 
 class SocketError(Exception):

@@ -20,14 +20,15 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from hal.api import Port, PortError
 from hal.readiness import wait_precisely
+from protocols.dialogue import Pause, Send, SetBaud, Step
 from protocols.errors import DeviceError, ProtocolError
-from protocols.iec62056_21 import Pause, Send, SetBaud, Step
 
 FRAMES_MAX = 256
 FRAME_BYTES_MAX = 512
 LATE_ANSWER_S_MAX = 3.0  # devices and serial servers that answer later than this were not met
 DRAIN_S_MAX = 1.0
 UNSETTLED_QUIET_S = 0.02  # a USB adapter may hold bytes back for 16 ms: only longer silence is silence
+ANSWER_SILENCE_CHARACTERS = 3  # where a request needs silence, an answer does: nothing to wake up for
 CONVERSATION_QUIET_S = 1.6  # IEC 62056-21, 6.4.3.1: a meter pauses for 1.5 s at most within what it sends
 DAMAGED_ANSWER_BYTES_MIN = 24  # less can be noise and an echo, and tells nothing about the device
 
@@ -176,6 +177,7 @@ class LineDriver:
         self._silence_s = silence_s
         self._late_answer_s = late_answer_s
         self._baud = baud
+        self._answer_silence_characters = ANSWER_SILENCE_CHARACTERS if silence_s else 0
         self._carry = b""
         self._last_byte_s: float | None = None  # unknown: somebody may be talking when we come
         self._unsettled = True
@@ -224,17 +226,19 @@ class LineDriver:
                 self._keep(log)
         return heard
 
-    async def converse(self, steps: Generator[Step, bytes, T], timeout_s: float) -> T:
+    async def converse(
+        self, steps: Generator[Step, bytes, T], timeout_s: float, *, quiet_s: float = CONVERSATION_QUIET_S
+    ) -> T:
         """Do each step of a dialogue; its result. `timeout_s` is the deadline of the whole.
 
-        After a dialogue that did not come to its end, the line must first be silent for so long that nothing
-        is on its way. Raises LineTimeout, LineCorrupt or PortError.
+        After a dialogue that did not come to its end, the line must first be silent for `quiet_s`, so that
+        nothing is on its way. Raises LineTimeout, LineCorrupt or PortError.
         """
         loop = asyncio.get_running_loop()
         log = _Log(loop.time(), None, b"")
         try:
             async with asyncio.timeout(timeout_s):
-                await self._wait_for_quiet()
+                await self._wait_for_quiet(quiet_s)
                 self._unsettled = True
                 result = await self._walk(steps, log)
             log.outcome = "answered"
@@ -280,13 +284,13 @@ class LineDriver:
             return data
         return b""
 
-    async def _wait_for_quiet(self) -> None:
+    async def _wait_for_quiet(self, quiet_s: float) -> None:
         """Forget what came unasked; after a dialogue that broke off, until nothing more comes."""
         if not self._unsettled:
             self._port.discard_input()
             return
         loop = asyncio.get_running_loop()
-        while stale := await self._port.read(CONVERSATION_QUIET_S):
+        while stale := await self._port.read(quiet_s):
             self._note_stale(stale, loop.time())
 
     def _finish_dialogue(self, log: _Log) -> None:
@@ -390,7 +394,8 @@ class LineDriver:
             rest_s = deadline_s - loop.time() + (transfer_s if log.received else 0.0)
             if rest_s <= 0:
                 raise self._no_answer(exchange, timeout_s, log)
-            data = await self._port.read(rest_s, exchange.missing_bytes())
+            silent_characters = 0 if log.received else self._answer_silence_characters
+            data = await self._port.read(rest_s, exchange.missing_bytes() + silent_characters)
             if data:
                 self._last_byte_s = loop.time()
 
@@ -462,7 +467,7 @@ def _failed_dialogue(
     """Whether nobody answered, or something that was not understood."""
     text = f"not finished within {timeout_s:g} s" if isinstance(error, TimeoutError) else str(error)
     if not log.received_bytes:
-        return LineTimeout(f"the meter did not answer ({text}); is the head in its place?")
+        return LineTimeout(f"the meter did not answer ({text})")
     if log.received in log.sent:
         return LineTimeout(f"the meter did not answer; only our own request came back (echo, {text})")
     return LineCorrupt(f"{text}; {log.received_bytes} bytes came", log.received_bytes)

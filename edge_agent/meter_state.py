@@ -8,9 +8,9 @@ from config.model import MeterConfig
 from config.profile import DeviceProfile
 from edge_agent.faults import FaultCode, Faults
 from edge_agent.poll_plan import DueRead, PlannedMeter
-from edge_agent.readers import same_serial
 from edge_agent.reading import Reading, Sink
 from edge_agent.reports import Identity
+from edge_agent.serials import same_serial
 from protocols.value import Quality
 
 SILENT_ROUNDS_MIN = 2
@@ -24,6 +24,8 @@ class MeterState:
     profile: DeviceProfile
     identity: Identity
     serial_read: str = ""
+    type_told: str | None = None  # what model it says it is; "": it does not tell, None: not asked
+    is_other_type: bool = False
     last_good_ms: int | None = None
     silent_since_ms: int | None = None
     failed_rounds: int = 0
@@ -45,22 +47,21 @@ class MeterState:
         self.last_error = text
 
     def doubted(self, readings: list[Reading]) -> list[Reading]:
-        """The readings, marked where a serial number is configured and the device would not tell its own."""
-        if self.identity != "unverifiable":
+        """The readings, marked where a serial number is configured and the device would not tell its own, and
+        where it says that it is another model than its profile is for."""
+        if self.identity != "unverifiable" and not self.is_other_type:
             return readings
         mark = Quality.IDENTITY_UNVERIFIED
         return [r if r.value is None else r._replace(remark=r.remark | mark) for r in readings]
 
     def oldest_ms(self, due: DueRead) -> int:
         """The oldest slot that `due` stands for."""
-        first_ms = due.missed[0] if due.missed else due.due_ms
-        return first_ms - due.missed_more * self.planned.interval_ms
+        return due.oldest_ms(self.planned.interval_ms)
 
     def pass_over(self, due: DueRead, series: int, sink: Sink) -> None:
         """Have the slots that are too many to be told one by one accounted for."""
         if due.missed_more:
-            before_ms = due.missed[0] if due.missed else due.due_ms
-            after_ms = before_ms - (due.missed_more + 1) * self.planned.interval_ms
+            after_ms, before_ms = due.untold_ms(self.planned.interval_ms)
             sink.pass_over(due.missed_more * series, after_ms, before_ms)
 
     @property
@@ -72,6 +73,18 @@ class MeterState:
 def initial_identity(config: MeterConfig) -> Identity:
     """What is known of a meter before it was asked for its serial number."""
     return "configured" if config.serial else "unconfigured"
+
+
+def judge_told_type(state: MeterState, told: str, fits: bool, faults: Faults) -> None:
+    """Keep what model the device says it is. Another one than its profile's is a fault, and its readings are
+    marked; they still count, since not every source of a type code was a second one."""
+    state.type_told, state.is_other_type = told, not fits
+    if fits:
+        faults.clear(state.config.id, (FaultCode.METER_WRONG_TYPE,))
+        return
+    holds = ", ".join(state.profile.type_code.holds) if state.profile.type_code is not None else ""
+    text = f'profile {state.profile.name} is for devices that say {holds}; this one says "{told}"'
+    faults.raise_(FaultCode.METER_WRONG_TYPE, state.config.id, text)
 
 
 def judge_told_serial(state: MeterState, serial: str, faults: Faults) -> None:

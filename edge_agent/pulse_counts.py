@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -121,6 +121,16 @@ class PulseCounts:
             return
         self._saved = content
         self.write_error = ""
+
+
+def forget_counts(storage: Storage, meters: Collection[str]) -> None:
+    """Remove the counts of these meters, durably, from both copies, while no agent runs. Raises OSError."""
+    content, _ = _load(storage)
+    if content.meters.keys().isdisjoint(meters):
+        return
+    kept = {name: entry for name, entry in content.meters.items() if name not in meters}
+    for generation in (content.generation + 1, content.generation + 2):
+        storage.replace(FILES[generation % len(FILES)], _encode(_Content(generation, kept)))
 
 
 def _load(storage: Storage) -> tuple[_Content, bool]:

@@ -10,29 +10,24 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from config.load import Line
 from config.profile import Pulse as PulseSpec
-from edge_agent.clock import BootClock
-from edge_agent.faults import FaultCode, Faults
+from edge_agent.faults import FaultCode
 from edge_agent.line_port import LinePort
 from edge_agent.meter_state import MeterState
+from edge_agent.parts import Parts
 from edge_agent.poll_plan import DueRead, PollPlan
-from edge_agent.pulse_counts import PulseCounts
 from edge_agent.pulse_reader import PulseReader
-from edge_agent.reading import Reading, Sink
+from edge_agent.reading import Reading
 from edge_agent.reports import CalibrationReport, PulseStatus
 from hal.api import EdgeSource, PortError
 from protocols.s0 import NS_PER_MS, Edge, PulseFilter, parse_display
-from protocols.uplink.messages import EventDetail
 from protocols.value import NullCause, Scaled
 
 WATCH_S_MAX = 1.0
 CLOSED_WAIT_S = 0.5
 SUBJECT = "counts"
-
-Tell = Callable[[str, str, dict[str, EventDetail]], None]
 
 
 class PulseWorker:
@@ -44,34 +39,26 @@ class PulseWorker:
         state: MeterState,
         reader: PulseReader,
         port: LinePort[EdgeSource],
-        counts: PulseCounts,
-        clock: BootClock,
-        sink: Sink,
-        faults: Faults,
-        tell: Tell,
-        *,
-        started_ms: int,
+        parts: Parts,
     ) -> None:
-        """`started_ms`: from when on this run of the agent accounts for every slot. `tell` has an event
-        written."""
         self.line = line
         self.config = line.config
         self.port = port
         self._state = state
         self._meter = state.config.id
         self._reader = reader
-        self._counts = counts
-        self._clock = clock
-        self._sink = sink
-        self._faults = faults
-        self._tell = tell
+        self._counts = parts.counts
+        self._clock = parts.clock
+        self._sink = parts.sink
+        self._faults = parts.faults
+        self._tell = parts.tell
         self._spec = state.profile.pulse
         self._source: EdgeSource | None = None
         self._lost_source: EdgeSource | None = None
         self._filter = make_filter(self._spec)
-        self._known_before = self._meter in counts.restored
+        self._known_before = self._meter in parts.counts.restored
         self._unwatched = False
-        self._plan = PollPlan([state.planned], clock.alignment_ms(), started_ms)
+        self._plan = PollPlan([state.planned], parts.clock.alignment_ms(), parts.started_ms)
         if state.config.serial:
             state.identity = "unverifiable"
 
@@ -95,9 +82,10 @@ class PulseWorker:
         """Count, for ever."""
         await self.port.wait_tried()
         while True:
-            await self._watch(0.0)  # what the slot's reading has to have in it
-            for due in self._plan.pop_due(self._clock.boot_ms()):
-                self._read_due(due)
+            counted_ms = self._clock.boot_ms()  # until then the count is complete, however late this task is
+            await self._watch(0.0)
+            for due in self._plan.pop_due(counted_ms):
+                self._read_due(due, counted_ms)
             rest_ms = self._plan.next_due_ms() - self._clock.boot_ms()
             await self._watch(max(0.0, min(rest_ms / 1000, WATCH_S_MAX)))
 
@@ -181,8 +169,7 @@ class PulseWorker:
         self._unwatched = True
         self._tell("meter.unwatched", self._meter, {"evidence": text})
 
-    def _read_due(self, due: DueRead) -> None:
-        now = self._clock.boot_ms()
+    def _read_due(self, due: DueRead, now: int) -> None:
         self._state.pass_over(due, len(self._reader.series), self._sink)
         for slot_ms in due.missed:
             self._deliver(self._reader.nulls(slot_ms, now, NullCause.LINE_BUSY))

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from config.load import Line
-from edge_agent.clock import BootClock
-from edge_agent.faults import FaultCode, Faults
+from edge_agent.faults import FaultCode
 from edge_agent.line import LineDriver, LineTimeout
 from edge_agent.line_port import LinePort
 from edge_agent.meter_state import SILENT_ROUNDS_MIN, MeterState, judge_told_serial
+from edge_agent.parts import Parts
 from edge_agent.poll_plan import DueRead, PollPlan
-from edge_agent.reading import Reading, Sink
+from edge_agent.reading import Reading
 from hal.api import PortError
 from protocols.errors import ProtocolError
 from protocols.uplink.messages import Series
@@ -28,6 +28,20 @@ CLOSED_WAIT_S = 0.5
 READ_NOW_S_MIN = 10.0
 QUIET_S = 2.0  # longer than a meter pauses within a telegram (IEC 62056-21: 1.5 s)
 
+FAULT_OF_DAMAGE = {  # by the codec's error code; others: METER_CORRUPT
+    "p1.encrypted": FaultCode.METER_KEY_MISSING,
+    "p1.decrypt": FaultCode.METER_KEY_WRONG,
+    "p1.plaintext": FaultCode.METER_KEY_WRONG,
+    "p1.plain": FaultCode.METER_PLAIN,
+    "dlms.key_missing": FaultCode.METER_KEY_MISSING,
+    "dlms.tag": FaultCode.METER_KEY_WRONG,
+    "dlms.decrypt": FaultCode.METER_KEY_WRONG,
+    "dlms.plain": FaultCode.METER_PLAIN,
+    "dlms.unauthenticated": FaultCode.METER_UNAUTHENTICATED,
+    "dlms.replay": FaultCode.METER_REPLAY,
+}
+AT_ONCE = ("dlms.replay", "dlms.unauthenticated")  # matter although the true telegrams arrive between them
+_ABSENT = (FaultCode.METER_SILENT, FaultCode.METER_CORRUPT, *FAULT_OF_DAMAGE.values())
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -47,7 +61,10 @@ class PushReceiver(Protocol[T]):
 
 
 class PushReader(Protocol[T_contra]):
-    """From telegrams of one protocol to the readings of one meter."""
+    """From telegrams of one protocol to the readings of one meter.
+
+    One that wants to hear the telegrams between two slots, too, also has `note(telegram, time_ms)`.
+    """
 
     @property
     def series(self) -> tuple[Series, ...]:
@@ -73,28 +90,23 @@ class PushWorker(Generic[T]):
         reader: PushReader[T],
         make_receiver: Callable[[], PushReceiver[T]],
         port: LinePort[LineDriver],
-        clock: BootClock,
-        sink: Sink,
-        faults: Faults,
-        *,
-        started_ms: int,
+        parts: Parts,
     ) -> None:
-        """`started_ms`: from when on this run of the agent accounts for every slot."""
         self.line = line
         self.config = line.config
         self.port = port
         self._state = state
         self._reader = reader
-        self._clock = clock
-        self._sink = sink
-        self._faults = faults
+        self._clock = parts.clock
+        self._sink = parts.sink
+        self._faults = parts.faults
         self._receiver = make_receiver()
         self._open_slot_ms: int | None = None
         self._corrupt = 0
-        self._damage = ""
+        self._damage: ProtocolError | None = None
         self._bytes_heard = -1
         self._quiet_since_s: float | None = None
-        self._plan = PollPlan([state.planned], clock.alignment_ms(), started_ms)
+        self._plan = PollPlan([state.planned], parts.clock.alignment_ms(), parts.started_ms)
         self._fresh: asyncio.Future[T] | None = None
 
     @property
@@ -151,7 +163,9 @@ class PushWorker(Generic[T]):
         for item in heard or self._end_by_silence(driver):
             if isinstance(item, ProtocolError):
                 self._corrupt += 1
-                self._damage = str(item)
+                self._damage = item
+                if item.code in AT_ONCE:
+                    self._faults.raise_(self._fault_of_damage(), self._state.config.id, str(item))
             else:
                 telegrams.append(item)
         return telegrams
@@ -170,6 +184,9 @@ class PushWorker(Generic[T]):
 
     def _take(self, telegram: T) -> None:
         now = self._clock.boot_ms()
+        note: Callable[[T, int], None] | None = getattr(self._reader, "note", None)
+        if note is not None:
+            note(telegram, now)
         judge_told_serial(self._state, self._reader.serial_of(telegram), self._faults)
         if self._fresh is not None:
             self._fresh.set_result(telegram)
@@ -181,7 +198,7 @@ class PushWorker(Generic[T]):
             self._deliver(self._reader.nulls(due_ms, now, NullCause.WRONG_DEVICE))
             return
         self._state.note_good(now)
-        self._faults.clear(self._state.config.id, (FaultCode.METER_SILENT, FaultCode.METER_CORRUPT))
+        self._faults.clear(self._state.config.id, _ABSENT)
         self._deliver(self._reader.decode(telegram, due_ms, now))
 
     def _turn_slot(self, due: DueRead) -> None:
@@ -207,10 +224,14 @@ class PushWorker(Generic[T]):
             return
         damaged = f"{self._corrupt} damaged telegrams, the last: {self._damage}"
         text = "no telegram arrived" if cause is NullCause.SILENT else damaged
+        code = self._fault_of_damage() if cause is NullCause.CORRUPT else FaultCode.METER_SILENT
         self._state.note_failure(now, text)
         if self._state.failed_rounds >= SILENT_ROUNDS_MIN:
-            code = FaultCode.METER_SILENT if cause is NullCause.SILENT else FaultCode.METER_CORRUPT
             self._faults.raise_(code, self._state.config.id, f"{self._state.failed_rounds} rounds: {text}")
+
+    def _fault_of_damage(self) -> FaultCode:
+        known = "" if self._damage is None else self._damage.code
+        return FAULT_OF_DAMAGE.get(known, FaultCode.METER_CORRUPT)
 
     def _deliver(self, readings: list[Reading]) -> None:
         self._state.last_readings.update({reading.series: reading for reading in readings})

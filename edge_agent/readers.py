@@ -16,36 +16,31 @@ Rules:
 from __future__ import annotations
 
 import functools
-import re
 import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from config.catalogue import BIT_TABLES, MEDIA, REGISTERS_OF_SCALE, register_count, step_exponent
 from config.load import Gateway, parse_time_ms
 from config.model import MeterConfig
-from config.profile import DeviceProfile, Object, Point, WordOrder
-from edge_agent.poll_plan import RegisterBlock, plan_requests
-from edge_agent.pulse_reader import PulseReader
+from config.profile import DeviceProfile, Point, WordOrder
+from edge_agent.poll_plan import RegisterBlock, Span, plan_requests, span_of
 from edge_agent.reading import Reading
-from edge_agent.reading_values import FLOAT_EXPONENT_NOMINAL, finish, make_series, object_exponent
-from edge_agent.text_readers import D0Reader, P1Reader
-from protocols.obis import parse_obis
+from edge_agent.reading_values import FLOAT_EXPONENT_NOMINAL, finish, make_series
 from protocols.quantities import Quantity, by_name
-from protocols.sml import SmlTelegram
-from protocols.sml.messages import SmlValue
-from protocols.units import DLMS_UNITS, conversion
+from protocols.units import conversion
 from protocols.uplink.messages import DictionaryMeter, Series, SeriesTable
 from protocols.value import NullCause, Quality, Scaled, from_binary32, from_binary64, parse_decimal
 
+if TYPE_CHECKING:
+    from protocols.sunspec import Walk
+
 LAST_DIGIT_DEFAULT = "0.01"  # of a float counter, in its registry unit
-STATUS_BYTES_MAX = 8
 
 SCALE_POWER_MAX = 10  # SunSpec: sunssf is -10 to 10
 SCALE_NOT_IMPLEMENTED = b"\x80\x00"  # SunSpec: of sunssf
 
-_SERVER_ID = re.compile(r"[0-9A-F]{20}")
 _STRUCT_OF_INTEGER = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "u64": ">Q", "i64": ">q"}
 
 
@@ -64,19 +59,52 @@ class ModbusReader:
     """One Modbus meter: what to read, and how the registers become readings.
 
     `series` are the dictionary's entries of this meter, numbered from `first_series` on, in the order of
-    the profile. `identity_block` is None where the device offers no serial number.
+    the profile. `identity_block` is None where the device offers no serial number. Of a SunSpec device
+    (`edge_agent/sunspec_reader.py`) all but the series depends on what is found in it.
     """
 
     def __init__(self, profile: DeviceProfile, meter: MeterConfig, first_series: int) -> None:
-        points = [p for p in profile.points if not meter.quantities or p.quantity in meter.quantities]
+        wanted = meter.quantities
+        points = _first_of_each(p for p in profile.points if not wanted or p.quantity in wanted)
         self.series = tuple(make_series(point.quantity, _exponent(point), meter) for point in points)
-        self.blocks = plan_requests(points, profile.limits)
+        self._serial_configured = bool(meter.serial)
+        self._numbers = {point.quantity: first_series + place for place, point in enumerate(points)}
+        self.points = tuple(points)
+        self._lay_out(profile, points)
+
+    def _lay_out(self, profile: DeviceProfile, points: Sequence[Point]) -> None:
+        """Read each quantity where its point says."""
         self.identity_block = _identity_block(profile)
+        self._limits = profile.limits
+        self._documented = _documented(profile)
         self._identity = profile.identity
-        unverifiable = bool(meter.serial) and profile.identity is None
+        unverifiable = self._serial_configured and profile.identity is None
         self._base = int(Quality.IDENTITY_UNVERIFIED if unverifiable else Quality.GOOD)
-        numbers = {point.quantity: first_series + place for place, point in enumerate(points)}
-        self._channels = {p.quantity: _modbus_channel(p, numbers[p.quantity]) for p in points}
+        self._channels = {p.quantity: _modbus_channel(p, self._numbers[p.quantity]) for p in points}
+        self.blocks = self.plan(points)
+
+    def find(self) -> Walk | None:
+        """The reads that tell where this device has its points; None: that is known."""
+        return None
+
+    def place(self, points: Sequence[Point]) -> Sequence[Point]:
+        """The points as they lie in this device."""
+        return points
+
+    def has_moved(self, _block: RegisterBlock, _data: bytes) -> bool:
+        """Whether an answer shows that the points lie elsewhere by now."""
+        return False
+
+    def forget(self) -> None:
+        """The device was lost: whoever answers next may have its points elsewhere."""
+
+    def plan(self, points: Sequence[Point], refused: Iterable[Span] = ()) -> tuple[RegisterBlock, ...]:
+        """The fewest requests for some of its points; `refused`: what the device does not give in one."""
+        return plan_requests(points, self._limits, self._documented, refused)
+
+    def series_of(self, point: Point) -> int:
+        """The number of a point's series."""
+        return self._numbers[point.quantity]
 
     def decode(self, block: RegisterBlock, data: bytes, due_ms: int, time_ms: int) -> list[Reading]:
         """One reading for each point of the block, from the answer's data bytes.
@@ -122,58 +150,12 @@ class ModbusReader:
         return str(int.from_bytes(raw, "big"))
 
 
-class SmlReader:
-    """One meter that pushes SML: how a telegram becomes readings.
+class Reader(Protocol):
+    """One configured meter: from what its codec returns to readings."""
 
-    It remembers which objects have come since the start. Those, and what the configuration names, get a
-    reading in every slot: what is missing in a telegram is NOT_SENT. Until the first telegram nobody
-    knows what the meter has, so that a meter silent from the start has nulls in all its series.
-    """
-
-    def __init__(self, profile: DeviceProfile, meter: MeterConfig, first_series: int) -> None:
-        named = meter.quantities
-        objects = [entry for entry in profile.objects if not named or entry.quantity in named]
-        self.series = tuple(make_series(entry.quantity, object_exponent(entry), meter) for entry in objects)
-        self._numbers = {parse_obis(entry.obis): first_series + n for n, entry in enumerate(objects)}
-        self._objects = {parse_obis(entry.obis): entry for entry in objects}
-        self._expected = set(self._objects) if named else set()
-        self._serial_configured = bool(meter.serial)
-
-    def decode(self, telegram: SmlTelegram, due_ms: int, time_ms: int) -> list[Reading]:
-        """Readings of all objects that this meter is known to send, in the order of the profile."""
-        sent: dict[bytes, SmlValue] = {}
-        for item in telegram.values:
-            sent.setdefault(item.obis, item)
-        self._expected |= sent.keys() & self._objects.keys()
-        unverifiable = self._serial_configured and not telegram.server_id
-        base = int(Quality.IDENTITY_UNVERIFIED if unverifiable else Quality.GOOD)
-        readings = []
-        for obis, entry in self._objects.items():
-            if obis in self._expected:
-                value, remark = _sml_value(entry, sent.get(obis))
-                remark = remark if value is None else remark | base
-                readings.append(Reading(self._numbers[obis], due_ms, time_ms, value, remark))
-        return readings
-
-    def nulls(self, due_ms: int, time_ms: int, cause: NullCause) -> list[Reading]:
-        """A null for each object that this meter is known to send; for all, before it sent any."""
-        expected = self._expected or self._objects.keys()
-        numbers = [number for obis, number in self._numbers.items() if obis in expected]
-        return [Reading(number, due_ms, time_ms, None, int(cause)) for number in numbers]
-
-    def serial_of(self, telegram: SmlTelegram) -> str:
-        """The meter's id as printed on it ("1EMH0010599732"), else its bytes in hexadecimal."""
-        return server_id_text(telegram.server_id)
-
-
-Reader = ModbusReader | SmlReader | D0Reader | P1Reader | PulseReader
-_READERS: dict[str, type[Reader]] = {
-    "modbus": ModbusReader,
-    "sml": SmlReader,
-    "d0": D0Reader,
-    "p1": P1Reader,
-    "s0": PulseReader,
-}
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """The meter's entries in the dictionary."""
 
 
 def readers(gateway: Gateway) -> tuple[Reader, ...]:
@@ -182,10 +164,46 @@ def readers(gateway: Gateway) -> tuple[Reader, ...]:
     first = 0
     for meter in gateway.file.meters:
         profile = gateway.profile_of(meter)
-        reader = _READERS[profile.protocol](profile, meter, first)
+        reader = make_reader(profile, meter, first)
         made.append(reader)
         first += len(reader.series)
     return tuple(made)
+
+
+def make_reader(  # noqa: PLR0911  one for each protocol
+    profile: DeviceProfile, meter: MeterConfig, first_series: int
+) -> Reader:
+    """The meter's reader. Codecs are loaded when the first meter of their protocol is met: memory."""
+    match profile.protocol:
+        case "sml":
+            from edge_agent.sml_reader import SmlReader
+
+            return SmlReader(profile, meter, first_series)
+        case "d0":
+            from edge_agent.text_readers import D0Reader
+
+            return D0Reader(profile, meter, first_series)
+        case "p1":
+            from edge_agent.text_readers import P1Reader
+
+            return P1Reader(profile, meter, first_series)
+        case "dlms":
+            from edge_agent.dlms_reader import DlmsReader
+
+            return DlmsReader(profile, meter, first_series)
+        case "s0":
+            from edge_agent.pulse_reader import PulseReader
+
+            return PulseReader(profile, meter, first_series)
+        case "mbus":
+            from edge_agent.mbus_reader import MbusReader
+
+            return MbusReader(profile, meter, first_series)
+    if any(point.models for point in profile.points):
+        from edge_agent.sunspec_reader import SunspecReader
+
+        return SunspecReader(profile, meter, first_series)
+    return ModbusReader(profile, meter, first_series)
 
 
 def series_table(gateway: Gateway) -> SeriesTable:
@@ -205,33 +223,6 @@ def first_series(table: SeriesTable) -> tuple[int, ...]:
     return tuple(sum(counts[:place]) for place in range(len(counts)))
 
 
-def same_serial(configured: str, read: str) -> bool:
-    """Whether two serial numbers name the same device: blanks, case and leading zeros aside.
-
-    A server id of SML may be given as printed or as its 20 hexadecimal digits.
-    """
-    return _plain_serial(configured) == _plain_serial(read) != ""
-
-
-def server_id_text(server_id: bytes) -> str:
-    """A server id of DIN 43863-5 as printed: `0A 01 45 4D 48 00 00A1BD34` is "1EMH0010599732".
-
-    Ten bytes: length, medium, three letters of the maker, block, number. Others in hexadecimal.
-    """
-    maker = server_id[2:5]
-    if len(server_id) != 10 or server_id[0] not in (9, 10) or not (maker.isalpha() and maker.isupper()):
-        return server_id.hex().upper()
-    number = int.from_bytes(server_id[6:], "big")
-    return f"{server_id[1]:X}{maker.decode('ascii')}{server_id[5]:02X}{number:08d}"
-
-
-def _plain_serial(text: str) -> str:
-    plain = "".join(text.split()).upper()
-    if _SERVER_ID.fullmatch(plain):
-        plain = server_id_text(bytes.fromhex(plain))
-    return plain.lstrip("0")
-
-
 def _dictionary_meter(
     meter: MeterConfig, profile: DeviceProfile, series: Sequence[Series]
 ) -> DictionaryMeter:
@@ -246,6 +237,22 @@ def _dictionary_meter(
         valid_from_ms=parse_time_ms(meter.valid_from),
         series=tuple(series),
     )
+
+
+def _documented(profile: DeviceProfile) -> tuple[Span, ...]:
+    """All that the device has, so far as its profile knows."""
+    spans = [span_of(point) for point in profile.points]
+    if (identity := profile.identity) is not None:
+        spans.append(Span(identity.table, identity.address, identity.address + register_count(identity)))
+    return tuple(spans)
+
+
+def _first_of_each(points: Iterable[Point]) -> list[Point]:
+    """Of points that give one quantity, in different SunSpec models, the first."""
+    first: dict[str, Point] = {}
+    for point in points:
+        first.setdefault(point.quantity, point)
+    return list(first.values())
 
 
 def _identity_block(profile: DeviceProfile) -> RegisterBlock | None:
@@ -381,28 +388,3 @@ def _scaled(factor: Scaled, point: Point, raw: bytes) -> Scaled | NullCause:
 
 def _biased_exponent(raw: bytes) -> int:
     return (raw[0] & 0x7F) << 1 | raw[1] >> 7
-
-
-def _sml_value(entry: Object, item: SmlValue | None) -> tuple[Scaled | None, int]:
-    """The value in the registry's unit and its quality, or None and the cause."""
-    if item is None:
-        return None, int(NullCause.NOT_SENT)
-    if item.value is None:
-        return None, int(NullCause.NOT_AVAILABLE)
-    quantity = by_name(entry.quantity)
-    number = _state(item.value) if quantity.kind == "state" else item.value
-    if not isinstance(number, Scaled):
-        return None, int(NullCause.CORRUPT)  # text or a flag where a number belongs
-    try:
-        factor = conversion(DLMS_UNITS.get(item.unit or 255, ""), quantity.unit)
-    except ValueError:
-        return None, int(NullCause.CORRUPT)  # a unit that cannot be of this quantity: no guessing
-    step = step_exponent(entry.resolution) if quantity.kind == "gauge" else None
-    return finish(number.times(factor), object_exponent(entry), step)
-
-
-def _state(value: Scaled | bytes | bool) -> Scaled | None:
-    """A status word as one integer, bytes most significant first; None for what is too long to be one."""
-    if isinstance(value, bytes):
-        return Scaled(int.from_bytes(value, "big"), 0) if len(value) <= STATUS_BYTES_MAX else None
-    return value if isinstance(value, Scaled) else Scaled(int(value), 0)

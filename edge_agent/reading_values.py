@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from config.catalogue import step_exponent
 from config.model import MeterConfig
-from config.profile import Object
+from config.profile import Object, Record
 from protocols.quantities import by_name
 from protocols.uplink.messages import Series
 from protocols.value import NullCause, Quality, Scaled
@@ -20,12 +20,12 @@ def make_series(name: str, exponent: int, meter: MeterConfig) -> Series:
     return Series(
         quantity=by_name(name).number,
         exponent=exponent,
-        interval_ms=meter.interval_s * 1000,
+        interval_ms=meter.interval_of_s(name) * 1000,
         offset_ms=meter.offset_s * 1000,
     )
 
 
-def object_exponent(entry: Object) -> int:
+def object_exponent(entry: Object | Record) -> int:
     """The exponent that the dictionary states for a value whose telegram brings its own scale."""
     step = step_exponent(entry.resolution)
     kind = by_name(entry.quantity).kind

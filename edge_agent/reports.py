@@ -7,7 +7,7 @@ was made; None says "never" or "not known". Values are exact decimal text, never
 only ever added: scripts read them (docs/edgectl.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from edge_agent.faults import Fault
@@ -97,9 +97,26 @@ class CalibrationReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangeReport:
+    """A meter's device was exchanged, as a person entered it. `utc_ms` None: no clock was trusted then. `end`
+    and `start`: values of the old and the new device's counters by quantity, exact decimal text."""
+
+    meter: str
+    old_serial: str
+    new_serial: str
+    utc_ms: int | None
+    end: dict[str, str]
+    start: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class MeterStatus:
     """A meter. `last_good_age_ms` None: nothing good since the agent started; `silent_for_ms` None: it
-    answers. `serial_read` empty: not read. `address` is the one on the line, 1 where a line has but one."""
+    answers. `serial_read` empty: not read. `address` is the one on the line, 1 where a line has but one;
+    `secondary` what an M-Bus meter is selected by instead, or empty.
+    `unverified`: how many of its quantities the catalogue has from one source only (docs/meters.md).
+    `exchange`: of its device, where one was entered and the configuration still names the old one;
+    `serial_configured` is then the new one's."""
 
     id: str
     line: str
@@ -113,6 +130,9 @@ class MeterStatus:
     silent_for_ms: int | None
     values: list[ValueReport]
     pulses: PulseStatus | None = None
+    unverified: int = 0
+    secondary: str = ""
+    exchange: ExchangeReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +158,23 @@ class BufferStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """A stream of a gateway that has several. `is_left`: it is no longer configured and sends what it still
+    has. `purpose` and `legal_basis`: what a person's readings are for and by which right; `opt_in`: the
+    consent to fine intervals. `buffer`: its own."""
+
+    id: str
+    is_left: bool
+    priority: int
+    meters: list[str]
+    personal: bool
+    purpose: str
+    legal_basis: str
+    opt_in: str
+    buffer: BufferStatus
+
+
+@dataclass(frozen=True, slots=True)
 class LinkStatus:
     """The session with the broker. `state_age_ms`: how long it has been connected or not, None: never
     connected since the agent started. `held_to`: the backend holds everything up to this sequence, -1:
@@ -154,8 +191,62 @@ class LinkStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ClimbReport:
+    """A repair of the cellular link. `result`: "proof", "in vain", why it could not be done, or "" while its
+    time runs."""
+
+    age_ms: int
+    rung: str
+    reason: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModemReport:
+    """The cellular link. `trouble`: what keeps it from being proven, "none" where it is or nothing speaks
+    against it; `evidence`: in the modem's or network's words. Levels are decimal text in dBm and dB.
+    `limit_bytes` 0: no budget. `next_rung` "": no repair is coming. `waits_factor`: by how much all waits
+    have grown."""
+
+    trouble: str
+    evidence: str
+    proof_kind: str
+    proof_age_ms: int | None
+    imei: str
+    product: str
+    sim: str
+    pin_tries_left: int | None
+    iccid: str
+    operator: str
+    registration: str
+    technology: str
+    band: str
+    rsrp_dbm: str | None
+    rsrq_db: str | None
+    sinr_db: str | None
+    signal_class: str
+    advice: str
+    imbalance_db: str | None
+    connected: bool
+    interface: str
+    apn: str
+    addresses: list[str]
+    roaming: bool
+    period: str
+    used_bytes: int
+    limit_bytes: int
+    forecast_bytes: int | None
+    probe_bytes_today: int
+    next_rung: str
+    next_due_ms: int | None
+    waits_factor: int
+    climbs: list[ClimbReport]
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
-    """The whole gateway at one instant, `boot_ms` on the axis of boot `boot`."""
+    """The whole gateway at one instant, `boot_ms` on the axis of boot `boot`. `buffer`: that of all
+    `streams` together; those are empty where the gateway has but one. `modem`: where one is configured."""
 
     gateway: str
     version: str
@@ -168,11 +259,14 @@ class StatusReport:
     meters: list[MeterStatus]
     buffer: BufferStatus
     link: LinkStatus
+    streams: list[StreamStatus] = field(default_factory=list)
+    modem: ModemReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MeterReading:
-    """A live read of a whole meter, taken for the caller; `duration_ms`: how long the line needed."""
+    """A live read of a whole meter, taken for the caller; `duration_ms`: how long the line needed.
+    `secondary`: as of MeterStatus."""
 
     meter: str
     line: str
@@ -183,6 +277,7 @@ class MeterReading:
     serial_read: str
     duration_ms: int
     points: list[ValueReport]
+    secondary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +307,57 @@ class FrameReport:
     request: str
     response: str
     outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMeter:
+    """A meter that a search of an M-Bus loop found.
+
+    `secondary`: what selects it ("12345678.KAM.1B.04"), empty where it does not say. `primary`: the address
+    by which it says that it can be asked, None: none. `medium`: device type of EN 13757-3. `configured`: the
+    id of the configured meter that it is, empty: none.
+    """
+
+    secondary: str
+    primary: int | None
+    id: str
+    manufacturer: str
+    version: int | None
+    medium: int | None
+    configured: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchReport:
+    """A search of an M-Bus loop, so far or, with `done`, in the end.
+
+    `line_time_ms`: how long the loop was busy with it: characters, and waiting in vain. `unresolved`:
+    addresses to which more than one meter answers. `is_slow`: a meter answers later than the standard
+    allows, raise reply_timeout_s. `is_cut`: there may be more.
+    """
+
+    line: str
+    done: bool
+    probes: int
+    line_time_ms: int
+    duration_ms: int
+    found: list[FoundMeter]
+    unresolved: list[str]
+    is_slow: bool
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReport:
+    """What came of one request to a unit of a line. `outcome`: "answered" with `data` in hexadecimal,
+    "refused" with the exception's number, "silent", "corrupt" (bytes came, no answer), or "suspect": not
+    asked, for an answer to an earlier request may still come; ask again in a second. `evidence`: what was
+    wrong, in words."""
+
+    outcome: Literal["answered", "refused", "silent", "corrupt", "suspect"]
+    data: str
+    exception: int
+    evidence: str
 
 
 def value_text(value: Scaled | None) -> str | None:

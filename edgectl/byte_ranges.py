@@ -18,9 +18,11 @@ from rich.console import Console
 from rich.text import Text
 
 from edgectl.screen import BAD, indented, make_table, step_text
-from edgectl.telegrams import Keys, Protocol, Stretch, Telegram, Value, decrypted, explain
+from edgectl.telegrams import Keys, Protocol, Stretch, Telegram, Value, decrypted, decrypted_dlms, explain
+from edgectl.telegrams.stretch import MbusHead, MbusPlace
 from edgectl.texts import Words
 from protocols import quantities
+from protocols.dlms.explain import explain_apdu
 from protocols.iec62056_21.explain import explain_telegram
 from protocols.modbus.explain import register_name
 from protocols.modbus.listen import BusFrame, first_address
@@ -40,12 +42,15 @@ _NUMBER = re.compile(r"(?<![\w.:-])-?\d+\.\d+(?= [A-Za-z%])")  # with a unit: wi
 _BLANKS = b"\r\n"
 SML_LIST = 0x70
 _WRONG = "-wrong"
-_HEADS = ("sml.message", "sml.entry")  # where the eye looks for the next one
+_HEADS = ("sml.message", "sml.entry", "mbus.dif")  # where the eye looks for the next one
 _PLACED = {
     "modbus.function": "function",
     "modbus.refused": "function",
     "modbus.exception": "exception",
     "sml.time-choice": "time",
+    "mbus.ci": "mbus-ci",
+    "mbus.medium": "medium",
+    "mbus.application-error": "mbus-error",
 }
 _REGISTER_FUNCTIONS = (3, 4)
 
@@ -81,6 +86,10 @@ def show_stretch(
     _show_spans(console, words, data, spans, as_text=as_text)
     if stretch.frame is not None:
         _show_registers(console, words, stretch.frame)
+    inside = decrypted_dlms(data, stretch, keys) if protocol == "dlms" else b""
+    if inside:
+        console.print(Text(words("decode.decrypted"), "bold"))
+        _show_spans(console, words, inside, explain_apdu(inside), as_text=False)
     inside = decrypted(data, stretch, keys) if protocol == "p1" and stretch.telegrams else b""
     if inside:
         console.print(Text(words("decode.decrypted"), "bold"))
@@ -111,8 +120,12 @@ def _show_values(console: Console, words: Words, telegram: Telegram) -> None:
     """Who sent it and what, as beside a display."""
     who = [words("decode.meter", meter=_printable(telegram.meter))] if telegram.meter else []
     when = [words("decode.time", time=telegram.time)] if telegram.time else []
-    if who or when:
-        console.print(" · ".join(who + when))
+    whose = [words("decode.unauthenticated")] if telegram.authenticated is False else []
+    if who or when or whose:
+        console.print(" · ".join(who + when + whose))
+    if telegram.mbus is not None:
+        _show_mbus(console, words, telegram, telegram.mbus)
+        return
     table = make_table(
         ("OBIS", "left"),
         (words("head.value"), "right"),
@@ -123,6 +136,56 @@ def _show_values(console: Console, words: Words, telegram: Telegram) -> None:
         table.add_row(_printable(value.obis or ""), *_value_cells(words, value))
     console.print(table)
     console.print()
+
+
+def _show_mbus(console: Console, words: Words, telegram: Telegram, head: MbusHead) -> None:
+    """Maker, version and medium, then the records with their place."""
+    if head.id is not None:
+        medium = words.known(f"medium.{head.medium}", str(head.medium))
+        version = f"{head.version:02X}"
+        console.print(
+            words("decode.mbus", maker=head.manufacturer or NOT_SENT, version=version, medium=medium)
+        )
+    if head.status:
+        console.print(words("decode.mbus-status", status=_status_text(words, head.status)))
+    table = make_table(
+        (words("head.value"), "right"),
+        (words("head.unit"), "left"),
+        (words("head.what"), "left"),
+        (words("head.place"), "left"),
+        (words("head.quantity"), "left"),
+    )
+    for value in telegram.values:
+        shown, unit, kind = _value_cells(words, value)
+        place = value.mbus or MbusPlace()
+        if place.reason:
+            reason = words.known(f"mbus-reason.{place.reason}", place.reason)
+            shown = Text(f"{shown} ({reason})" if value.value else reason)
+        table.add_row(
+            shown, unit, _printable(kind).replace(".", ", "), _place(words, place), place.quantity or ""
+        )
+    if telegram.values:
+        console.print(table)
+    console.print()
+
+
+def _status_text(words: Words, status: int) -> str:
+    """The bits of the status byte that a person should know (EN 13757-3, table 5)."""
+    bits = [4, 8, 16, 32, 64, 128]
+    names = [words(f"mbus-status.{bit}") for bit in bits if status & bit]
+    application = status & 3
+    return ", ".join(([words(f"mbus-status.{application}")] if application else []) + names)
+
+
+def _place(words: Words, place: MbusPlace) -> str:
+    """Only what is not the ordinary: instantaneous, storage 0, tariff 0, subunit 0."""
+    parts = (
+        [words(f"mbus-function.{place.function}")] if place.function not in (None, "instantaneous") else []
+    )
+    for name, number in (("storage", place.storage), ("tariff", place.tariff), ("subunit", place.subunit)):
+        if number:
+            parts.append(words(f"mbus-{name}", number=number))
+    return "\n".join(parts)
 
 
 def _value_cells(words: Words, value: Value) -> tuple[Text, str, str]:
@@ -202,7 +265,7 @@ def _row(words: Words, data: bytes, span: Span) -> Row:
     if span.kind == "d0.data-set":
         obis, _, value = value.partition(" ")
         what = _meaning(words, obis) or obis
-    elif span.kind == "sml.obis":
+    elif span.kind in ("sml.obis", "dlms.obis"):
         value = "\n".join(filter(None, (value, _meaning(words, value))))
     elif span.kind in _PLACED:
         text = words.known(f"{_PLACED[span.kind]}.{value}", value)

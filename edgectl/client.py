@@ -83,10 +83,12 @@ class Client:
         except TimeoutError as error:
             raise Unreachable("lost", self._path, f"no answer within {REPLY_TIMEOUT_S:.0f} s") from error
 
-    def stream(self, method: str, seconds: float) -> Generator[dict[str, Any], None, None]:
+    def stream(
+        self, method: str, seconds: float, **parameters: object
+    ) -> Generator[dict[str, Any], None, None]:
         """The parameters of each reply, until `seconds` have passed (0: without end)."""
         deadline = time.monotonic() + seconds if seconds else None
-        self._send({"method": f"{INTERFACE}.{method}", "more": True})
+        self._send({"method": f"{INTERFACE}.{method}", "parameters": parameters, "more": True})
         while True:
             try:
                 reply = self._receive(deadline)

@@ -114,15 +114,22 @@ def json_objects(protocol: Protocol, stretch: Stretch) -> Iterator[dict[str, Any
 def _telegram_object(protocol: Protocol, telegram: Telegram, start: int) -> dict[str, Any]:
     error = None if telegram.error is None else _error_object(telegram.error, start)
     values = [_value_object(value) for value in telegram.values]
-    head = {"protocol": protocol, "meter": telegram.meter, "time": telegram.time}
+    head: dict[str, Any] = {"protocol": protocol, "meter": telegram.meter, "time": telegram.time}
+    if telegram.authenticated is not None:
+        head["authenticated"] = telegram.authenticated
+    if telegram.mbus is not None:
+        head |= telegram.mbus._asdict()
     return {**head, "values": values, "error": error}
 
 
 def _value_object(value: Value) -> dict[str, Any]:
     """`time` only where the value has one of its own."""
     fields = value._asdict()
+    del fields["mbus"]
     if value.time is None:
         del fields["time"]
+    if value.mbus is not None:
+        fields |= value.mbus._asdict()
     return fields
 
 

@@ -91,12 +91,13 @@ def check_config(path: Path) -> ConfigCheck:
     """Judge the configuration as the agent does."""
     from config.load import ConfigError, load_gateway
     from edge_agent.buffer.seal import check_table
-    from edge_agent.readers import series_table
+    from edge_agent.streams import stream_tables
 
     try:
         path.read_bytes()
         gateway = load_gateway(path)
-        check_table(series_table(gateway))
+        for table in stream_tables(gateway):
+            check_table(table)
     except OSError as error:
         return ConfigCheck(str(path), error.strerror or str(error), [], "", 0, 0)
     except ConfigError as error:

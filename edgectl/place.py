@@ -28,10 +28,17 @@ def find_place(config: Path) -> Place:
     tables = _tables(config)
     gateway, buffer = GatewayConfig(id=""), BufferConfig()
     return Place(
-        Path(_entry(tables, "gateway", "socket", gateway.socket)),
-        Path(_entry(tables, "gateway", "state_folder", gateway.state_folder)),
+        config.parent / _entry(tables, "gateway", "socket", gateway.socket),
+        config.parent / _entry(tables, "gateway", "state_folder", gateway.state_folder),
         _entry(tables, "buffer", "size_bytes_max", buffer.size_bytes_max),
     )
+
+
+def find_line(config: Path, line: str) -> dict[str, Any] | None:
+    """The table of a line as it stands in the configuration; None where it cannot be found there."""
+    entries = _tables(config).get("line")
+    tables = entries if isinstance(entries, list) else []
+    return next((table for table in tables if isinstance(table, dict) and table.get("id") == line), None)
 
 
 def _tables(config: Path) -> dict[str, Any]:

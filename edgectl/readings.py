@@ -24,7 +24,7 @@ def is_sound(reading: MeterReading) -> bool:
 def show_meter(console: Console, words: Words, reading: MeterReading) -> None:
     """Print a live read: who answered, then each value."""
     duration = duration_text(reading.duration_ms)
-    place = {"meter": reading.meter, "line": reading.line, "address": reading.address}
+    place = {"meter": reading.meter, "line": reading.line, "address": reading.secondary or reading.address}
     console.print(Text(words("read.title", **place, profile=reading.profile, duration=duration), "bold"))
     console.print(_serial_check(words, reading))
     console.print()

@@ -139,11 +139,19 @@ def _meters(words: Words, meters: list[MeterStatus], fine_shown_max: int) -> Ite
         style = BAD if meter_rank(meter) < 3 else DOUBTFUL if meter_rank(meter) == 3 else ""
         identity = Text(words.known(f"identity.{meter.identity}", meter.identity), _identity_style(meter))
         age, value = Text(_age(words, meter), style), _headline(words, meter)
-        table.add_row(Text(meter.id, style), meter.line, str(meter.address), age, value, identity)
+        table.add_row(Text(meter.id, style), meter.line, meter.secondary or str(meter.address), age, value, identity)
     if shown:
         yield table
     if folded := len(ordered) - len(shown):
         yield Text(words("status.meters-fine", count=folded), "dim")
+    for meter in meters:
+        if (known := meter.exchange) is not None:
+            serials = {"old": known.old_serial or "?", "new": known.new_serial}
+            yield Text(words("status.exchanged", meter=meter.id, **serials), DOUBTFUL)
+    if unverified := {meter.id: meter.unverified for meter in meters if meter.unverified}:
+        names = ", ".join(list(unverified)[:SUBJECTS_SHOWN_MAX])
+        names += ", ..." if len(unverified) > SUBJECTS_SHOWN_MAX else ""
+        yield Text(words("status.unverified", count=sum(unverified.values()), meters=names), "dim")
 
 
 def _identity_style(meter: MeterStatus) -> str:

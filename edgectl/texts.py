@@ -139,13 +139,37 @@ FAULT_TEXTS: dict[FaultCode, dict[Language, FaultText]] = {
     FaultCode.METER_WRONG_SERIAL: {
         "en": FaultText(
             "Another device answers than the configured one: its values are not counted.",
-            "Read the serial number on the type plate. Meter exchanged: enter the new number in the "
-            "configuration. Else two meters have each other's address or wires.",
+            "Read the serial number on the type plate. Meter exchanged: edgectl exchange METER "
+            "--serial NEW. Else two meters have each other's address or wires.",
         ),
         "de": FaultText(
             "Es antwortet ein anderes Gerät als das eingetragene: seine Werte zählen nicht.",
-            "Seriennummer auf dem Typenschild lesen. Zähler getauscht: die neue Nummer in die Konfiguration "
-            "eintragen. Sonst sind zwei Zähler in Adresse oder Verdrahtung vertauscht.",
+            "Seriennummer auf dem Typenschild lesen. Zähler getauscht: edgectl exchange ZÄHLER "
+            "--serial NEU. Sonst sind zwei Zähler in Adresse oder Verdrahtung vertauscht.",
+        ),
+    },
+    FaultCode.METER_WRONG_TYPE: {
+        "en": FaultText(
+            "A meter says that it is another model than its profile is for: its values are marked as doubtful.",
+            "Read the model on the type plate and give the meter that model's profile (docs/meters.md). Where the "
+            "plate shows what the profile is for, compare the values with the display and tell the profile's author.",
+        ),
+        "de": FaultText(
+            "Ein Zähler meldet ein anderes Modell als das seines Profils: seine Werte gelten als zweifelhaft.",
+            "Modell auf dem Typenschild lesen und dem Zähler dessen Profil geben (docs/meters.md). Stimmt das Schild "
+            "mit dem Profil überein: Werte mit der Anzeige vergleichen und dem Autor des Profils Bescheid geben.",
+        ),
+    },
+    FaultCode.METER_IMPLAUSIBLE: {
+        "en": FaultText(
+            "Values of this meter cannot be right as they come: they are sent as read, and marked.",
+            "Compare them with the meter's display: edgectl read METER. Another number: wrong profile, word order or "
+            "type (docs/profiles.md). Meter exchanged: edgectl exchange METER --serial NEW. Same number: the meter itself.",
+        ),
+        "de": FaultText(
+            "Werte dieses Zählers können so nicht stimmen: sie werden wie gelesen gesendet und gekennzeichnet.",
+            "Mit der Anzeige vergleichen: edgectl read ZÄHLER. Andere Zahl: falsches Profil, falsche Wortfolge oder falscher "
+            "Typ (docs/profiles.md). Zähler getauscht: edgectl exchange ZÄHLER --serial NEU. Gleiche Zahl: der Zähler selbst.",
         ),
     },
     FaultCode.METER_COUNT_LOST: {
@@ -158,6 +182,66 @@ FAULT_TEXTS: dict[FaultCode, dict[Language, FaultText]] = {
             "Der gespeicherte Impulsstand dieses Zählers ist nicht lesbar: ohne abgelesenen Stand hat er keinen Wert.",
             "Zählerstand ablesen und eintragen: edgectl calibrate ZÄHLER STAND. Danach die Karte prüfen "
             "(sudo dmesg | tail).",
+        ),
+    },
+    FaultCode.METER_KEY_MISSING: {
+        "en": FaultText(
+            "The meter encrypts, and no key is configured for it: it has no values.",
+            "Ask the grid operator for the meter's key (customers may), then: edge-agent import-keys TABLE.csv, "
+            "and restart the agent.",
+        ),
+        "de": FaultText(
+            "Der Zähler verschlüsselt, und für ihn ist kein Schlüssel konfiguriert: er hat keine Werte.",
+            "Schlüssel beim Netzbetreiber anfordern (Kunden steht er zu), dann: edge-agent import-keys "
+            "TABELLE.csv, und den Agenten neu starten.",
+        ),
+    },
+    FaultCode.METER_KEY_WRONG: {
+        "en": FaultText(
+            "The configured key does not open this meter's telegrams.",
+            "Compare the serial number in the utility's letter with the meter's, and key and authentication key "
+            "digit by digit; after a meter exchange the new meter's keys are needed.",
+        ),
+        "de": FaultText(
+            "Der konfigurierte Schlüssel öffnet die Telegramme dieses Zählers nicht.",
+            "Nummer im Schreiben des Netzbetreibers mit der des Zählers vergleichen, Schlüssel und "
+            "Authentisierungsschlüssel Ziffer für Ziffer; nach einem Zählerwechsel gelten die des neuen Zählers.",
+        ),
+    },
+    FaultCode.METER_PLAIN: {
+        "en": FaultText(
+            "The meter sends plain text although a key is configured for it: nothing of that counts.",
+            "If this meter does not encrypt, remove its entry from the key file and restart the agent. If it "
+            "should, see what was connected in its place.",
+        ),
+        "de": FaultText(
+            "Der Zähler sendet Klartext, obwohl für ihn ein Schlüssel konfiguriert ist: nichts davon zählt.",
+            "Verschlüsselt dieser Zähler nicht, seinen Eintrag aus der Schlüsseldatei entfernen und den Agenten "
+            "neu starten. Sollte er es tun: nachsehen, was an seiner Stelle angeschlossen wurde.",
+        ),
+    },
+    FaultCode.METER_UNAUTHENTICATED: {
+        "en": FaultText(
+            "Telegrams came without the tag that proves who wrote them; nothing of them counts.",
+            "If the operator says that this meter sends none, remove its authentication key from the key file and "
+            "restart the agent. If it should, see who else is connected to the line.",
+        ),
+        "de": FaultText(
+            "Es kamen Telegramme ohne das Tag, das ihren Absender beweist; nichts davon zählt.",
+            "Sendet dieser Zähler laut Betreiber keines, seinen Authentisierungsschlüssel aus der Schlüsseldatei "
+            "entfernen und den Agenten neu starten. Sonst nachsehen, wer noch an der Leitung angeschlossen ist.",
+        ),
+    },
+    FaultCode.METER_REPLAY: {
+        "en": FaultText(
+            "An old telegram of the meter came once more (its invocation counter did not rise); it does not count.",
+            "See what is connected to the line besides the meter. After a meter exchange with the same keys, restart "
+            "the agent once.",
+        ),
+        "de": FaultText(
+            "Ein altes Telegramm des Zählers kam noch einmal (sein Invocation Counter stieg nicht); es zählt nicht.",
+            "Nachsehen, was außer dem Zähler an der Leitung angeschlossen ist. Nach einem Zählerwechsel mit gleichen "
+            "Schlüsseln den Agenten einmal neu starten.",
         ),
     },
     FaultCode.METER_SILENT: {
@@ -196,6 +280,18 @@ FAULT_TEXTS: dict[FaultCode, dict[Language, FaultText]] = {
             "Typenschild mit dem Profil in der Konfiguration vergleichen: meist ist es ein anderes Modell.",
         ),
     },
+    FaultCode.METER_MODELS: {
+        "en": FaultText(
+            "The device answers, but offers no SunSpec, or not the models that its profile reads.",
+            "In the device's menu switch on Modbus and SunSpec, and compare the unit number. Then see what it "
+            "has: edgectl probe LINE UNIT.",
+        ),
+        "de": FaultText(
+            "Das Gerät antwortet, bietet aber kein SunSpec oder nicht die Modelle, die sein Profil liest.",
+            "Im Menü des Geräts Modbus und SunSpec einschalten und die Adresse vergleichen. Dann ansehen, was "
+            "es hat: edgectl probe LEITUNG ADRESSE.",
+        ),
+    },
     FaultCode.BUFFER_DAMAGED: {
         "en": FaultText(
             "Part of the buffer was damaged; it is set aside, and a new stream has begun.",
@@ -204,6 +300,137 @@ FAULT_TEXTS: dict[FaultCode, dict[Language, FaultText]] = {
         "de": FaultText(
             "Ein Teil des Puffers war beschädigt; er ist beiseite gelegt, ein neuer Strom hat begonnen.",
             "Gelesen wird weiter. Zustandsordner für den Support sichern. Kommt es wieder: Karte tauschen.",
+        ),
+    },
+    FaultCode.MODEM_SIM_PUK: {
+        "en": FaultText(
+            "The SIM is locked and wants its PUK. No restart cures that; readings are kept.",
+            "Ask the operator or the SIM's owner for the PUK, unlock the SIM in a phone, set the PIN of "
+            "[modem] pin_file, put it back.",
+        ),
+        "de": FaultText(
+            "Die SIM ist gesperrt und will ihre PUK. Kein Neustart hilft; Messwerte bleiben erhalten.",
+            "PUK beim Betreiber oder Inhaber der SIM erfragen, die SIM in einem Telefon entsperren, PIN wie in "
+            "[modem] pin_file setzen, wieder einstecken.",
+        ),
+    },
+    FaultCode.MODEM_SIM_PIN: {
+        "en": FaultText(
+            "The SIM wants its PIN. It is tried once by itself and never again.",
+            "Write the right PIN into the file of [modem] pin_file (chmod 600), then restart the agent. Or "
+            "switch the PIN off in a phone.",
+        ),
+        "de": FaultText(
+            "Die SIM will ihre PIN. Von selbst wird sie einmal versucht, nie öfter.",
+            "Die richtige PIN in die Datei aus [modem] pin_file schreiben (chmod 600), dann den Agenten neu "
+            "starten. Oder die PIN in einem Telefon abschalten.",
+        ),
+    },
+    FaultCode.MODEM_SIM_MISSING: {
+        "en": FaultText(
+            "The modem finds no SIM, or one that it cannot read.",
+            "Take the SIM out, look at its contacts and direction, put it back until it clicks; try another one.",
+        ),
+        "de": FaultText(
+            "Das Modem findet keine SIM oder kann sie nicht lesen.",
+            "SIM herausnehmen, Kontakte und Richtung ansehen, bis zum Klicken einstecken; eine andere versuchen.",
+        ),
+    },
+    FaultCode.MODEM_APN: {
+        "en": FaultText(
+            "The network refuses the access point (APN). No restart cures that; it is tried every 6 hours.",
+            "Compare [modem] apn, letter by letter, with what the SIM's operator states, then restart the agent.",
+        ),
+        "de": FaultText(
+            "Das Netz lehnt den Zugangspunkt (APN) ab. Kein Neustart hilft; versucht wird alle 6 Stunden.",
+            "[modem] apn Buchstabe für Buchstabe mit der Angabe des Betreibers vergleichen, dann den Agenten neu "
+            "starten.",
+        ),
+    },
+    FaultCode.MODEM_DENIED: {
+        "en": FaultText(
+            "The network does not admit this SIM or this modem.",
+            "Ask the operator whether the SIM is active and may be used here, abroad, and in this device (IMEI).",
+        ),
+        "de": FaultText(
+            "Das Netz lässt diese SIM oder dieses Modem nicht zu.",
+            "Beim Betreiber fragen, ob die SIM aktiv ist und hier, im Ausland und in diesem Gerät (IMEI) gelten "
+            "darf.",
+        ),
+    },
+    FaultCode.MODEM_ROAMING: {
+        "en": FaultText(
+            "Only a foreign network is heard, and roaming is not allowed here.",
+            "Near a border, turn or move the antenna. If roaming is paid for, set [modem] roaming = true.",
+        ),
+        "de": FaultText(
+            "Nur ein fremdes Netz ist zu hören, und Roaming ist hier nicht erlaubt.",
+            "An einer Grenze die Antenne drehen oder versetzen. Ist Roaming bezahlt: [modem] roaming = true.",
+        ),
+    },
+    FaultCode.MODEM_NO_SIGNAL: {
+        "en": FaultText(
+            "No mobile network is heard, or it is too weak. Readings are kept.",
+            "Check antenna, plug and cable; move the antenna out of the metal, up or to a window. See edgectl modem.",
+        ),
+        "de": FaultText(
+            "Kein Mobilfunknetz ist zu hören, oder es ist zu schwach. Messwerte bleiben erhalten.",
+            "Antenne, Stecker und Kabel prüfen; Antenne aus dem Metall heraus, höher oder ans Fenster. Siehe "
+            "edgectl modem.",
+        ),
+    },
+    FaultCode.MODEM_GONE: {
+        "en": FaultText(
+            "The modem is not there: it is not seen on the bus.",
+            "Check its plug and its supply (lsusb). Is it there again, everything resumes by itself.",
+        ),
+        "de": FaultText(
+            "Das Modem ist nicht da: am Bus ist keines zu sehen.",
+            "Stecker und Versorgung prüfen (lsusb). Ist es wieder da, geht alles von selbst weiter.",
+        ),
+    },
+    FaultCode.MODEM_SILENT: {
+        "en": FaultText(
+            "The modem is there and does not answer. Repairs are under way.",
+            "Wait for them: edgectl modem shows what comes next. If all were in vain, cut the modem's supply for "
+            "a minute.",
+        ),
+        "de": FaultText(
+            "Das Modem ist da und antwortet nicht. Es wird schon versucht, es zu beleben.",
+            "Abwarten: edgectl modem zeigt, was als Nächstes kommt. War alles vergeblich: Versorgung des Modems "
+            "für eine Minute trennen.",
+        ),
+    },
+    FaultCode.MODEM_SERVICE: {
+        "en": FaultText(
+            "ModemManager does not run or does not answer.",
+            "Look why: systemctl status ModemManager; start it: sudo systemctl restart ModemManager.",
+        ),
+        "de": FaultText(
+            "ModemManager läuft nicht oder antwortet nicht.",
+            "Nachsehen: systemctl status ModemManager; starten: sudo systemctl restart ModemManager.",
+        ),
+    },
+    FaultCode.MODEM_AMBIGUOUS: {
+        "en": FaultText(
+            "There are several modems, and the configuration does not say which.",
+            "Write the right one's IMEI into [modem] device (mmcli -L lists them), then restart the agent.",
+        ),
+        "de": FaultText(
+            "Es gibt mehrere Modems, und die Konfiguration sagt nicht, welches gilt.",
+            "Die IMEI des richtigen in [modem] device schreiben (mmcli -L listet sie), dann den Agenten neu starten.",
+        ),
+    },
+    FaultCode.MODEM_BUDGET: {
+        "en": FaultText(
+            "The data of this billing period are nearly or all used.",
+            "See edgectl modem for the forecast. Lengthen batch_interval_s or read less often; or buy more data "
+            "and raise the budget.",
+        ),
+        "de": FaultText(
+            "Das Datenvolumen dieses Abrechnungszeitraums ist fast oder ganz verbraucht.",
+            "Prognose: edgectl modem. batch_interval_s verlängern oder seltener lesen; oder mehr Volumen kaufen "
+            "und das Budget erhöhen.",
         ),
     },
     FaultCode.UPLINK_CLIENT_CERTIFICATE: {
@@ -338,6 +565,22 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Read a meter now, to compare with its display.",
         "Einen Zähler jetzt lesen, zum Vergleich mit seinem Display.",
     ),
+    "help.exchange": (
+        "Enter that a meter was exchanged: the new serial number, and what the displays showed.",
+        "Einen Zählertausch eintragen: die neue Seriennummer, und was die Anzeigen zeigten.",
+    ),
+    "help.new-serial": (
+        "Serial number of the new meter, as on its type plate.",
+        "Seriennummer des neuen Zählers, wie auf dem Typenschild.",
+    ),
+    "help.end": (
+        "What the old meter showed at last: VALUE of its main counter, or QUANTITY=VALUE; may be repeated. Not given: as read last.",
+        "Was der alte Zähler zuletzt zeigte: STAND seines Hauptzählwerks, oder GRÖSSE=STAND; mehrfach möglich. Ohne Angabe: wie zuletzt gelesen.",
+    ),
+    "help.start": (
+        "What the new meter showed at first: VALUE or QUANTITY=VALUE; may be repeated.",
+        "Was der neue Zähler zuerst zeigte: STAND oder GRÖSSE=STAND; mehrfach möglich.",
+    ),
     "help.calibrate": (
         "Enter what the display of a pulse meter shows now; its readings go on from there.",
         "Eintragen, was das Zählwerk eines Impulszählers jetzt zeigt; seine Messwerte zählen von dort weiter.",
@@ -350,6 +593,14 @@ STRINGS: dict[str, tuple[str, str]] = {
     "help.watch": (
         "Show readings as they are recorded, until Ctrl-C.",
         "Messwerte zeigen, wie sie aufgezeichnet werden, bis Strg-C.",
+    ),
+    "help.search": (
+        "Find the meters of an M-Bus loop, also while it is being read.",
+        "Die Zähler einer M-Bus-Schleife suchen, auch während sie gelesen wird.",
+    ),
+    "help.primary": (
+        "Ask each primary address, 0 to 250, instead of searching by selection.",
+        "Jede Primäradresse, 0 bis 250, fragen, statt durch Auswahl zu suchen.",
     ),
     "help.meter": (
         "The meter's id from the configuration.",
@@ -403,6 +654,10 @@ STRINGS: dict[str, tuple[str, str]] = {
     "status.meters-fine": (
         "+ {count} meters that are fine (edgectl status --all)",
         "+ {count} Zähler in Ordnung (edgectl status --all)",
+    ),
+    "status.unverified": (
+        "{count} values unverified, compare with the display (docs/meters.md): {meters}",
+        "{count} Werte ungeprüft, mit der Anzeige vergleichen (docs/meters.md): {meters}",
     ),
     "status.above": ("{count} faults, see above: {faults}", "{count} Störungen, siehe oben: {faults}"),
     "head.meter": ("METER", "ZÄHLER"),
@@ -567,6 +822,7 @@ STRINGS: dict[str, tuple[str, str]] = {
         "u32 and f32: this register and the next; swapped: the next one first. The manual says which it is.",
         "u32 und f32: dieses Register und das nächste; gedreht: das nächste zuerst. Was gilt, sagt das Handbuch.",
     ),
+    "decode.unauthenticated": ("not authenticated", "nicht authentifiziert"),
     "decode.decrypted": (
         "DECRYPTED · bytes count from the beginning of the telegram inside",
         "ENTSCHLÜSSELT · Bytes zählen ab dem Anfang des Telegramms darin",
@@ -648,6 +904,71 @@ STRINGS: dict[str, tuple[str, str]] = {
         "Decrypted to what is no telegram: a wrong key.",
         "Entschlüsselt zu etwas, das kein Telegramm ist: falscher Schlüssel.",
     ),
+    "stretch.fcs": (
+        "The checksum is wrong: a frame damaged on its way. Check wiring and character format.",
+        "Die Prüfsumme ist falsch: ein unterwegs beschädigter Rahmen. Verdrahtung und Zeichenformat prüfen.",
+    ),
+    "stretch.checksum": (
+        "The checksum is wrong: a frame damaged on its way. Check wiring and character format.",
+        "Die Prüfsumme ist falsch: ein unterwegs beschädigter Rahmen. Verdrahtung und Zeichenformat prüfen.",
+    ),
+    "stretch.segment": (
+        "A part of the telegram was lost on its way. Check wiring and baud rate.",
+        "Ein Teil des Telegramms ging unterwegs verloren. Verdrahtung und Baudrate prüfen.",
+    ),
+    "stretch.block": (
+        "A block of the telegram was lost on its way. Check wiring and baud rate.",
+        "Ein Block des Telegramms ging unterwegs verloren. Verdrahtung und Baudrate prüfen.",
+    ),
+    "stretch.key_missing": (
+        "Encrypted: give the meter's key by --key, and --auth-key where its operator gave one.",
+        "Verschlüsselt: Schlüssel des Zählers mit --key angeben, und --auth-key, wo der Betreiber einen nannte.",
+    ),
+    "stretch.tag": (
+        "The tag does not fit: compare both keys with the operator's letter. Where they are right, it is forged.",
+        "Das Tag passt nicht: beide Schlüssel mit dem Brief des Betreibers vergleichen. Stimmen sie, ist es gefälscht.",
+    ),
+    "stretch.apdu": (
+        "A whole frame that is no push: somebody reads this meter, or another protocol.",
+        "Ein ganzer Rahmen, aber kein Push: jemand liest diesen Zähler, oder ein anderes Protokoll.",
+    ),
+    "stretch.length": (
+        "A length in it cannot be right: damaged on the way, or no M-Bus.",
+        "Eine Länge darin kann nicht stimmen: auf dem Weg beschädigt, oder kein M-Bus.",
+    ),
+    "stretch.stop": (
+        "It does not end with its stop byte (16): damaged on the way.",
+        "Es endet nicht mit seinem Endebyte (16): auf dem Weg beschädigt.",
+    ),
+    "stretch.header": (
+        "Too short for its header: the meter, or who recorded it, cut it.",
+        "Zu kurz für seinen Kopf: vom Zähler oder bei der Aufzeichnung gekürzt.",
+    ),
+    "stretch.ci": (
+        "A whole frame, but of a kind that no meter answers with (CI field).",
+        "Ein ganzer Rahmen, aber von einer Art, mit der kein Zähler antwortet (CI-Feld).",
+    ),
+    "stretch.compact": (
+        "A compact frame: what its values mean stands in another telegram (format frame); these are not decoded.",
+        "Ein kompakter Rahmen: was seine Werte bedeuten, steht in einem anderen Telegramm (Formatrahmen); solche "
+        "werden nicht dekodiert.",
+    ),
+    "stretch.dif": (
+        "A data record begins with a byte that begins none (DIF): the meter breaks the standard.",
+        "Ein Datensatz beginnt mit einem Byte, mit dem keiner beginnt (DIF): der Zähler hält die Norm nicht ein.",
+    ),
+    "stretch.dife": (
+        "A data record with more than 10 DIFE: the meter breaks the standard.",
+        "Ein Datensatz mit mehr als 10 DIFE: der Zähler hält die Norm nicht ein.",
+    ),
+    "stretch.vife": (
+        "A data record with more than 10 VIFE: the meter breaks the standard.",
+        "Ein Datensatz mit mehr als 10 VIFE: der Zähler hält die Norm nicht ein.",
+    ),
+    "stretch.lvar": (
+        "A value whose length is none (LVAR): the meter breaks the standard.",
+        "Ein Wert, dessen Länge keine ist (LVAR): der Zähler hält die Norm nicht ein.",
+    ),
     "stretch.other": ("No telegram: {text}.", "Kein Telegramm: {text}."),
     # decode: what bytes are
     "span.rest": ("not explained", "nicht erklärt"),
@@ -699,6 +1020,165 @@ STRINGS: dict[str, tuple[str, str]] = {
     "span.sml.end": ("end, padding bytes", "Ende, Füllbytes"),
     "span.sml.file-crc": ("checksum: right", "Prüfsumme: richtig"),
     "span.sml.file-crc-wrong": ("CHECKSUM WRONG, right is", "PRÜFSUMME FALSCH, richtig wäre"),
+    "span.dlms.flag": ("frame flag", "Rahmenzeichen"),
+    "span.dlms.format": ("length, + goes on", "Länge, + geht weiter"),
+    "span.dlms.destination": ("destination address", "Zieladresse"),
+    "span.dlms.source": ("source address", "Quelladresse"),
+    "span.dlms.control": ("control", "Steuerbyte"),
+    "span.dlms.hcs": ("header checksum: right", "Kopf-Prüfsumme: richtig"),
+    "span.dlms.hcs-wrong": ("HEADER CHECKSUM WRONG, right is", "KOPF-PRÜFSUMME FALSCH, richtig wäre"),
+    "span.dlms.fcs": ("checksum: right", "Prüfsumme: richtig"),
+    "span.dlms.fcs-wrong": ("CHECKSUM WRONG, right is", "PRÜFSUMME FALSCH, richtig wäre"),
+    "span.dlms.llc": ("LLC", "LLC"),
+    "span.dlms.mbus-start": ("M-Bus frame, length", "M-Bus-Rahmen, Länge"),
+    "span.dlms.mbus-address": ("control, address", "Steuerbyte, Adresse"),
+    "span.dlms.mbus-segment": ("segment, = last", "Segment, = letztes"),
+    "span.dlms.mbus-service": ("service points", "Dienstpunkte"),
+    "span.dlms.mbus-end": ("end of frame", "Rahmenende"),
+    "span.dlms.block": ("block, = last", "Block, = letzter"),
+    "span.dlms.ciphered": ("General-Glo-Ciphering", "General-Glo-Ciphering"),
+    "span.dlms.title": ("system title", "System Title"),
+    "span.dlms.length": ("bytes that follow", "folgende Byte"),
+    "span.dlms.security": (
+        "security control, 30: encrypted with tag, 20: without",
+        "Security Control, 30: verschlüsselt mit Tag, 20: ohne",
+    ),
+    "span.dlms.counter": ("invocation counter", "Invocation Counter"),
+    "span.dlms.ciphertext": ("encrypted", "verschlüsselt"),
+    "span.dlms.tag": ("tag", "Tag"),
+    "span.dlms.notification": ("Data-Notification", "Data-Notification"),
+    "span.dlms.invoke-id": ("invoke id", "Invoke-ID"),
+    "span.dlms.header-time": ("date", "Datum"),
+    "span.dlms.null": ("null", "null"),
+    "span.dlms.array": ("array of", "Array von"),
+    "span.dlms.structure": ("structure of", "Struktur von"),
+    "span.dlms.compact-array": ("compact array, bytes", "Compact Array, Byte"),
+    "span.dlms.boolean": ("boolean", "Wahrheitswert"),
+    "span.dlms.bit-string": ("bit string", "Bitfolge"),
+    "span.dlms.octets": ("octets", "Oktette"),
+    "span.dlms.text": ("text", "Text"),
+    "span.dlms.enum": ("enum", "Enum"),
+    "span.dlms.scaler": ("scaler", "Scaler"),
+    "span.dlms.unit": ("unit", "Einheit"),
+    "span.dlms.float": ("floating-point number", "Gleitkommazahl"),
+    "span.dlms.date-time": ("date and time", "Datum und Uhrzeit"),
+    "span.dlms.date": ("date", "Datum"),
+    "span.dlms.time-of-day": ("time", "Uhrzeit"),
+    "span.dlms.bcd": ("BCD", "BCD"),
+    "span.dlms.dont-care": ("not stated", "nicht angegeben"),
+    "span.dlms.descriptor": ("class, OBIS, attribute", "Klasse, OBIS, Attribut"),
+    "span.dlms.obis": ("OBIS", "OBIS"),
+    "span.dlms.number": ("number", "Zahl"),
+    # what M-Bus telegrams say, and their bytes
+    "decode.mbus": (
+        "maker {maker} · version {version} · medium: {medium}",
+        "Hersteller {maker} · Version {version} · Medium: {medium}",
+    ),
+    "decode.mbus-status": ("the meter reports: {status}", "der Zähler meldet: {status}"),
+    "head.place": ("WHICH", "WELCHER"),
+    "mbus-status.1": ("busy", "beschäftigt"),
+    "mbus-status.2": ("an error", "ein Fehler"),
+    "mbus-status.3": ("an abnormal condition", "ein ungewöhnlicher Zustand"),
+    "mbus-status.4": ("battery or supply low", "Batterie oder Versorgung schwach"),
+    "mbus-status.8": ("permanent error", "dauerhafter Fehler"),
+    "mbus-status.16": ("temporary error", "vorübergehender Fehler"),
+    "mbus-status.32": ("bit 5 (maker's manual)", "Bit 5 (Handbuch des Herstellers)"),
+    "mbus-status.64": ("bit 6 (maker's manual)", "Bit 6 (Handbuch des Herstellers)"),
+    "mbus-status.128": ("bit 7 (maker's manual)", "Bit 7 (Handbuch des Herstellers)"),
+    "mbus-function.maximum": ("maximum", "Maximum"),
+    "mbus-function.minimum": ("minimum", "Minimum"),
+    "mbus-function.error": ("during an error", "während eines Fehlers"),
+    "mbus-storage": ("storage {number}", "Speicher {number}"),
+    "mbus-tariff": ("tariff {number}", "Tarif {number}"),
+    "mbus-subunit": ("subunit {number}", "Subunit {number}"),
+    "mbus-reason.no_data": ("no data", "keine Daten"),
+    "mbus-reason.not_available": ("no value", "kein Wert"),
+    "mbus-reason.invalid_digits": ("no number", "keine Zahl"),
+    "mbus-reason.invalid_time": ("clock not set", "Uhr nicht gestellt"),
+    "mbus-reason.no_data_available": ("no data", "keine Daten"),
+    "mbus-reason.data_overflow": ("overflow", "Überlauf"),
+    "mbus-reason.data_underflow": ("underflow", "Unterlauf"),
+    "mbus-reason.data_error": ("data error", "Datenfehler"),
+    "medium.0": ("other", "sonstiges"),
+    "medium.1": ("oil", "Öl"),
+    "medium.2": ("electricity", "Strom"),
+    "medium.3": ("gas", "Gas"),
+    "medium.4": ("heat (sensor in the return)", "Wärme (Sensor im Rücklauf)"),
+    "medium.5": ("steam", "Dampf"),
+    "medium.6": ("warm water", "Warmwasser"),
+    "medium.7": ("water", "Wasser"),
+    "medium.8": ("heat cost allocator", "Heizkostenverteiler"),
+    "medium.9": ("compressed air", "Druckluft"),
+    "medium.10": ("cooling (sensor in the return)", "Kälte (Sensor im Rücklauf)"),
+    "medium.11": ("cooling (sensor in the flow)", "Kälte (Sensor im Vorlauf)"),
+    "medium.12": ("heat (sensor in the flow)", "Wärme (Sensor im Vorlauf)"),
+    "medium.13": ("heat and cooling", "Wärme und Kälte"),
+    "medium.14": ("bus or system", "Bus oder System"),
+    "medium.15": ("unknown", "unbekannt"),
+    "medium.21": ("hot water", "Heißwasser"),
+    "medium.22": ("cold water", "Kaltwasser"),
+    "medium.23": ("dual water", "Mischwasser"),
+    "medium.24": ("pressure", "Druck"),
+    "medium.25": ("A/D converter", "A/D-Wandler"),
+    "medium.26": ("smoke detector", "Rauchmelder"),
+    "medium.27": ("room sensor", "Raumsensor"),
+    "medium.28": ("gas detector", "Gasmelder"),
+    "medium.40": ("waste water", "Abwasser"),
+    "mbus-ci.50": ("application reset", "Anwendung zurücksetzen"),
+    "mbus-ci.51": ("data to the meter", "Daten an den Zähler"),
+    "mbus-ci.52": ("select a meter", "Zähler auswählen"),
+    "mbus-ci.70": ("application error", "Anwendungsfehler"),
+    "mbus-ci.72": ("variable structure, long header", "variable Struktur, langer Kopf"),
+    "mbus-ci.73": ("fixed structure", "feste Struktur"),
+    "mbus-ci.76": ("variable structure, high byte first", "variable Struktur, hohes Byte zuerst"),
+    "mbus-ci.77": ("fixed structure, high byte first", "feste Struktur, hohes Byte zuerst"),
+    "mbus-ci.78": ("records without header", "Datensätze ohne Kopf"),
+    "mbus-ci.7A": ("variable structure, short header", "variable Struktur, kurzer Kopf"),
+    "mbus-error.0": ("unspecified", "nicht näher bestimmt"),
+    "mbus-error.1": ("CI field not known to it", "kennt das CI-Feld nicht"),
+    "mbus-error.2": ("too long", "zu lang"),
+    "mbus-error.3": ("too many records", "zu viele Datensätze"),
+    "mbus-error.4": ("premature end of a record", "Datensatz endet zu früh"),
+    "mbus-error.5": ("more than 10 DIFE", "mehr als 10 DIFE"),
+    "mbus-error.6": ("more than 10 VIFE", "mehr als 10 VIFE"),
+    "mbus-error.8": ("too busy", "zu beschäftigt"),
+    "mbus-error.9": ("too many read-outs", "zu oft ausgelesen"),
+    "span.mbus.ack": ("acknowledgement", "Quittung"),
+    "span.mbus.short": ("start, short frame", "Beginn, kurzer Rahmen"),
+    "span.mbus.start": ("start, length twice, start", "Beginn, Länge zweimal, Beginn"),
+    "span.mbus.control": ("C field", "C-Feld"),
+    "span.mbus.address": ("A field: primary address", "A-Feld: Primäradresse"),
+    "span.mbus.ci": ("CI field", "CI-Feld"),
+    "span.mbus.id": ("identification number", "Identnummer"),
+    "span.mbus.manufacturer": ("maker", "Hersteller"),
+    "span.mbus.version": ("version", "Version"),
+    "span.mbus.medium": ("medium", "Medium"),
+    "span.mbus.access": ("access number", "Zugriffszähler"),
+    "span.mbus.status": (
+        "status, bit 7 first; 2: battery, 3, 4: error",
+        "Status, Bit 7 zuerst; 2: Batterie, 3, 4: Fehler",
+    ),
+    "span.mbus.configuration": ("configuration (signature)", "Konfiguration (Signatur)"),
+    "span.mbus.medium-units": ("medium and both units", "Medium und beide Einheiten"),
+    "span.mbus.counter": ("counter", "Zählwerk"),
+    "span.mbus.encrypted": ("encrypted records", "verschlüsselte Datensätze"),
+    "span.mbus.application-error": ("the meter refuses", "der Zähler lehnt ab"),
+    "span.mbus.filler": ("filler", "Füllbyte"),
+    "span.mbus.dif": ("DIF", "DIF"),
+    "span.mbus.dife": ("DIFE", "DIFE"),
+    "span.mbus.vif": ("VIF", "VIF"),
+    "span.mbus.vife": ("VIFE", "VIFE"),
+    "span.mbus.lvar": ("length of the value", "Länge des Werts"),
+    "span.mbus.data": ("value", "Wert"),
+    "span.mbus.manufacturer-follows": ("DIF: maker's data follow", "DIF: Herstellerdaten folgen"),
+    "span.mbus.more-follows": (
+        "DIF: more in the next telegram; maker's data follow",
+        "DIF: mehr im nächsten Telegramm; Herstellerdaten folgen",
+    ),
+    "span.mbus.manufacturer-data": ("maker's own data", "eigene Daten des Herstellers"),
+    "span.mbus.checksum": ("checksum: right", "Prüfsumme: richtig"),
+    "span.mbus.checksum-wrong": ("CHECKSUM WRONG, right is", "PRÜFSUMME FALSCH, richtig wäre"),
+    "span.mbus.stop": ("stop", "Ende"),
     "time.1": ("1: seconds of operation", "1: Betriebssekunden"),
     "time.2": ("2: date and time, UTC", "2: Datum und Uhrzeit, UTC"),
     "time.3": ("3: date and time, local", "3: Datum und Uhrzeit, lokal"),
@@ -806,6 +1286,25 @@ STRINGS: dict[str, tuple[str, str]] = {
         "{meter} counts on from {after} {unit} (was {before}). It is stored, and told to the backend.",
         "{meter} zählt ab {after} {unit} weiter (war {before}). Das ist gespeichert und wird dem Backend gemeldet.",
     ),
+    "exchange.ask": (
+        "{meter}: the device {old} was replaced by {new}. End: {end}. Start: {start}. The agent then begins anew. Right?",
+        "{meter}: das Gerät {old} wurde durch {new} ersetzt. Endstand: {end}. Anfangsstand: {start}. Der Agent beginnt danach neu. Richtig?",
+    ),
+    "exchange.unnamed": ("(without number)", "(ohne Nummer)"),
+    "exchange.as-read": ("as read last", "wie zuletzt gelesen"),
+    "exchange.none": ("none", "keiner"),
+    "exchange.done": (
+        "{meter} is {new} from now on (was {old}); its counters are compared anew. Enter {new} in the configuration, too.",
+        "{meter} ist von nun an {new} (war {old}); seine Zählerstände werden neu verglichen. {new} auch in die Konfiguration eintragen.",
+    ),
+    "status.exchanged": (
+        "{meter}: exchanged, {old} → {new}; the configuration still has the old serial number.",
+        "{meter}: getauscht, {old} → {new}; in der Konfiguration steht noch die alte Seriennummer.",
+    ),
+    "error.NotExchanged": (
+        "{meter}: the exchange was not entered: {evidence}.",
+        "{meter}: der Tausch wurde nicht eingetragen: {evidence}.",
+    ),
     "error.NotCalibrated": (
         "{meter} was not calibrated: {evidence}.",
         "{meter} wurde nicht eingestellt: {evidence}.",
@@ -813,6 +1312,174 @@ STRINGS: dict[str, tuple[str, str]] = {
     "error.Busy": (
         "The agent already has {connections_max} connections. Close other edgectl windows.",
         "Der Agent hat schon {connections_max} Verbindungen. Andere edgectl-Fenster schließen.",
+    ),
+    "error.NotAsked": (
+        "Nothing was sent to line {line}: {evidence}.",
+        "An Leitung {line} wurde nichts gesendet: {evidence}.",
+    ),
+    "error.NotSearched": (
+        "Line {line} was not searched: {evidence}.",
+        "Leitung {line} wurde nicht durchsucht: {evidence}.",
+    ),
+    "error.NoModbus": (
+        "probe asks Modbus devices; {line} is a {protocol} line.",
+        "probe fragt Modbus-Geräte; {line} ist eine {protocol}-Leitung.",
+    ),
+    "error.WrongUnits": (
+        "{units} is no unit number: right is one from {lowest} to {last}, or a range of at most {units_max}, as 1-20.",
+        "{units} ist keine Adresse: richtig ist eine von {lowest} bis {last} oder ein Bereich von höchstens {units_max}, etwa 1-20.",
+    ),
+    "error.PortUnavailable": (
+        "{url} cannot be opened: {evidence}.",
+        "{url} lässt sich nicht öffnen: {evidence}.",
+    ),
+    # probe
+    "help.probe": (
+        "Ask who answers at a unit of a Modbus line: maker, model, serial number, and the profiles that fit.",
+        "Fragen, wer an einer Adresse einer Modbus-Leitung antwortet: Hersteller, Modell, Seriennummer und die passenden Profile.",
+    ),
+    "help.line": ("The line's id in the configuration.", "Die id der Leitung in der Konfiguration."),
+    "help.unit": ("Unit number, or a range as 1-20.", "Adresse (Unit) oder ein Bereich, etwa 1-20."),
+    "help.units": ("The same as an option.", "Dasselbe als Option."),
+    "help.url": (
+        "Without the agent: open this port, as tcp://192.168.1.20:502 or serial:///dev/ttyUSB0.",
+        "Ohne den Agenten: diesen Anschluss öffnen, etwa tcp://192.168.1.20:502 oder serial:///dev/ttyUSB0.",
+    ),
+    "help.line-protocol": (
+        "With --url: what is spoken there. Else Modbus TCP on tcp://, RTU on serial://.",
+        "Mit --url: was dort gesprochen wird. Sonst Modbus TCP bei tcp://, RTU bei serial://.",
+    ),
+    "help.baud": ("With --url: baud rate (9600).", "Mit --url: Baudrate (9600)."),
+    "help.format": ("With --url: character format (8N1).", "Mit --url: Zeichenformat (8N1)."),
+    "probe.usage": (
+        "Say which line: edgectl probe LINE [UNIT], or without the agent edgectl probe --url URL --unit UNIT.",
+        "Welche Leitung? edgectl probe LEITUNG [ADRESSE], oder ohne den Agenten edgectl probe --url URL --unit ADRESSE.",
+    ),
+    "probe.instead": (
+        "edgectl read METER asks a configured meter; edgectl status shows what came.",
+        "edgectl read ZÄHLER fragt einen eingetragenen Zähler; edgectl status zeigt, was kam.",
+    ),
+    "probe.instead.sml": (
+        "The meter names itself in each telegram: edgectl read METER shows the number that it sends.",
+        "Der Zähler nennt sich in jedem Telegramm: edgectl read ZÄHLER zeigt die gesendete Nummer.",
+    ),
+    "probe.instead.p1": (
+        "The meter names itself in each telegram: edgectl read METER shows the number that it sends.",
+        "Der Zähler nennt sich in jedem Telegramm: edgectl read ZÄHLER zeigt die gesendete Nummer.",
+    ),
+    "probe.instead.d0-push": (
+        "The meter names itself in each telegram: edgectl read METER shows the number that it sends.",
+        "Der Zähler nennt sich in jedem Telegramm: edgectl read ZÄHLER zeigt die gesendete Nummer.",
+    ),
+    "probe.instead.mbus": (
+        "edgectl search LINE finds the meters of an M-Bus loop.",
+        "edgectl search LEITUNG findet die Zähler einer M-Bus-Schleife.",
+    ),
+    "probe.instead.s0": (
+        "Pulses do not say whose they are: compare the type plate, and enter its display with edgectl calibrate.",
+        "Impulse sagen nicht, von wem sie sind: Typenschild vergleichen und den Stand mit edgectl calibrate eintragen.",
+    ),
+    # search
+    "search.begins": (
+        "Searching; readings go on in between. Ctrl-C ends it.",
+        "Suche läuft; gelesen wird dazwischen weiter. Strg-C beendet sie.",
+    ),
+    "search.progress": (
+        "{found} found after {duration}, {probes} probes",
+        "{found} gefunden nach {duration}, {probes} Versuche",
+    ),
+    "search.title": (
+        "{count} meters on {line}: {probes} probes, {line_time} s of line time ({duration} in all)",
+        "{count} Zähler an {line}: {probes} Versuche, {line_time} s Leitungszeit ({duration} insgesamt)",
+    ),
+    "search.collision": (
+        "More than one meter answers to {address}, and nothing tells them apart.",
+        "Auf {address} antwortet mehr als ein Zähler, und nichts unterscheidet sie.",
+    ),
+    "search.collision.step": (
+        "Take one of them off the loop and search again; give meters with equal primary addresses other ones.",
+        "Einen davon abklemmen und neu suchen; Zählern mit gleicher Primäradresse verschiedene geben.",
+    ),
+    "search.slow": (
+        "A meter answers later than the standard allows.",
+        "Ein Zähler antwortet später, als die Norm erlaubt.",
+    ),
+    "search.slow.step": (
+        "Set reply_timeout_s of this line to 1.0 and search again: no meter may be missing then.",
+        "reply_timeout_s dieser Leitung auf 1.0 setzen und neu suchen: dann darf keiner fehlen.",
+    ),
+    "search.cut": (
+        "The search was ended after its greatest number of probes; there may be more meters.",
+        "Die Suche endete nach der größten Zahl von Versuchen; es kann weitere Zähler geben.",
+    ),
+    "search.cut.step": (
+        "Search branch by branch; much noise on the loop makes a search endless.",
+        "Strang für Strang suchen; starke Störungen machen eine Suche endlos.",
+    ),
+    "search.nothing": ("No meter answers.", "Kein Zähler antwortet."),
+    "search.nothing.step": (
+        "Measure the loop's voltage (24 to 42 V) at the meters; compare baud (2400, older meters 300).",
+        "Spannung der Schleife (24 bis 42 V) an den Zählern messen; baud vergleichen (2400, ältere 300).",
+    ),
+    "head.secondary": ("Secondary", "Sekundär"),
+    "head.primary": ("Primary", "Primär"),
+    "head.maker": ("Maker", "Hersteller"),
+    "head.medium": ("Medium", "Medium"),
+    "head.version": ("Version", "Version"),
+    "head.configured": ("Configured as", "Eingetragen als"),
+    "probe.answers": ("Unit {unit} on {line} answers.", "Adresse {unit} an {line} antwortet."),
+    "probe.silent": ("No answer on {line}: unit {units}.", "Keine Antwort an {line}: Adresse {units}."),
+    "probe.corrupt": (
+        "Unit {unit} on {line}: bytes come, and no answer can be read from them.",
+        "Adresse {unit} an {line}: es kommen Bytes, aber keine lesbare Antwort.",
+    ),
+    "probe.no-path": (
+        "A gateway answers on {line}: it has no way to unit {unit}.",
+        "An {line} antwortet ein Gateway: es hat keinen Weg zu Adresse {unit}.",
+    ),
+    "probe.behind-gateway-silent": (
+        "A gateway answers on {line}: behind it, unit {unit} does not.",
+        "An {line} antwortet ein Gateway: dahinter antwortet Adresse {unit} nicht.",
+    ),
+    "probe.maker": ("Maker", "Hersteller"),
+    "probe.model": ("Model", "Modell"),
+    "probe.version": ("Version", "Version"),
+    "probe.serial": ("Serial number", "Seriennummer"),
+    "probe.untold": ("-", "-"),
+    "probe.source": ("Asked for", "Gefragt nach"),
+    "probe.said": ("Answer", "Antwort"),
+    "probe.conformity": ("conformity: {level}", "Stufe: {level}"),
+    "probe.models": ("at register {base}: models {models}", "ab Register {base}: Modelle {models}"),
+    "probe.no-sunspec": ("no SunSpec device", "kein SunSpec-Gerät"),
+    "probe.offer.unasked": ("not asked", "nicht gefragt"),
+    "probe.offer.unsupported": ("the device does not know this", "das Gerät kennt das nicht"),
+    "probe.offer.refused": ("refused", "verweigert"),
+    "probe.offer.silent": ("no answer", "keine Antwort"),
+    "probe.offer.corrupt": ("unreadable", "nicht lesbar"),
+    "probe.offer.broken": ("contradicts itself", "widerspricht sich"),
+    "probe.fits": ("Profiles that fit, the best first:", "Passende Profile, das beste zuerst:"),
+    "probe.no-fit": (
+        "No profile fits. Compare the type plate with docs/meters.md; docs/profiles.md says how to write one.",
+        "Kein Profil passt. Typenschild mit docs/meters.md vergleichen; docs/profiles.md sagt, wie man eines schreibt.",
+    ),
+    "probe.why.type-code": ("type code {code} at {register}", "Typkennung {code} in {register}"),
+    "probe.why.models": ("SunSpec model {models}", "SunSpec-Modell {models}"),
+    "probe.why.product": ("says that it is {product}", "nennt sich {product}"),
+    "probe.why.maker": ("made by {maker}", "Hersteller {maker}"),
+    "probe.why.plausible": ("{quantity} {value} {unit}", "{quantity} {value} {unit}"),
+    "probe.why.serial": ("serial number {serial}", "Seriennummer {serial}"),
+    "probe.why.values": ("{values} of {points} values there", "{values} von {points} Werten vorhanden"),
+    "probe.configured": (
+        "In the configuration it is {meter}, profile {profile}.",
+        "In der Konfiguration ist es {meter}, Profil {profile}.",
+    ),
+    "probe.tie": (
+        "Several profiles fit equally well: the type plate decides.",
+        "Mehrere Profile passen gleich gut: das Typenschild entscheidet.",
+    ),
+    "probe.add": (
+        "To have it read, add to the configuration:",
+        "Damit es gelesen wird, in die Konfiguration eintragen:",
     ),
     "error.other": (
         "The agent answered: {name}. Its log says more: journalctl -u edge-agent -n 50",
@@ -888,6 +1555,261 @@ STRINGS: dict[str, tuple[str, str]] = {
     "state.missing": (
         "{path} does not exist: the agent never ran with this configuration",
         "{path} gibt es nicht: mit dieser Konfiguration lief der Agent nie",
+    ),
+    # outbox
+    "help.outbox": (
+        "What waits for the backend; with `explain`: how long buffer and card last.",
+        "Was auf das Backend wartet; mit `explain`: wie lange Puffer und Karte reichen.",
+    ),
+    "help.outbox-about": (
+        "explain: figures, and where each comes from.",
+        "explain: Zahlen, und woher jede kommt.",
+    ),
+    "outbox.size": ("{size} of {size_max} for messages", "{size} von {size_max} für Nachrichten"),
+    "outbox.empty": ("no messages", "keine Nachrichten"),
+    "outbox.head.stream": ("stream", "Strom"),
+    "outbox.head.unsent": ("unsent", "ungesendet"),
+    "outbox.head.published": ("at broker", "am Broker"),
+    "outbox.head.acknowledged": ("received", "empfangen"),
+    "outbox.head.size": ("size", "Größe"),
+    "outbox.head.oldest": ("oldest waits", "älteste wartet"),
+    "outbox.ended": ("{stream} ended", "{stream} beendet"),
+    "outbox.boot": ("since boot {boot}", "seit Start {boot}"),
+    "outbox.puback": (
+        "Messages are freed by the broker's word, not by the backend's (free_on).",
+        "Nachrichten werden auf das Wort des Brokers freigegeben, nicht des Backends (free_on).",
+    ),
+    "outbox.files": (
+        "The agent does not answer: this is what its files tell.",
+        "Der Agent antwortet nicht: so viel sagen seine Dateien.",
+    ),
+    "explain.offline": ("Without a link to the backend", "Ohne Verbindung zum Backend"),
+    "explain.sealed": ("sealed messages", "versiegelte Nachrichten"),
+    "explain.readings": ("readings in them", "Messwerte darin"),
+    "explain.a-day": ("{size} a day", "{size} am Tag"),
+    "explain.room": ("room for messages", "Platz für Nachrichten"),
+    "explain.of": ("{size} of {size_max}", "{size} von {size_max}"),
+    "explain.waiting": ("taken by what waits", "belegt von Wartendem"),
+    "explain.overhead": ("database on top of them", "Datenbank zusätzlich"),
+    "explain.lasts": ("nothing is lost for", "nichts geht verloren für"),
+    "explain.short": (
+        "Measured for less than an hour: a rough figure yet.",
+        "Weniger als eine Stunde gemessen: noch ein grober Wert.",
+    ),
+    "explain.order": ("When the space is full", "Wenn der Platz voll ist"),
+    "explain.order.held": (
+        "What the backend has received goes first, oldest first: {count} messages, {size}.",
+        "Zuerst weicht, was das Backend empfangen hat, Ältestes zuerst: {count} Nachrichten, {size}.",
+    ),
+    "explain.order.waiting": (
+        "Then the oldest of the others (now {count}); each loss leaves a signed gap.",
+        "Dann das Älteste vom Rest (jetzt {count}); jeder Verlust hinterlässt eine signierte Lücke.",
+    ),
+    "explain.order.never": (
+        "Never: what is being sent, dictionaries in use, gaps.",
+        "Nie: was gerade gesendet wird, benutzte Verzeichnisse, Lücken.",
+    ),
+    "explain.order.streams": (
+        "Each stream has its own room: none pushes out another.",
+        "Jeder Strom hat eigenen Platz: keiner verdrängt einen anderen.",
+    ),
+    "explain.cut": ("What a power cut costs", "Was ein Stromausfall kostet"),
+    "explain.flush_interval_ms": ("flush interval", "Abstand der Sicherungen"),
+    "explain.flush_ms_max": ("longest flush", "längste Sicherung"),
+    "explain.power_cut_ms_max": ("at most the last", "höchstens die letzten"),
+    "explain.cut-more": (
+        "More only while the fault buffer.write or buffer.full holds.",
+        "Mehr nur, solange die Störung buffer.write oder buffer.full besteht.",
+    ),
+    "explain.card": ("How long the card lives", "Wie lange die Karte hält"),
+    "explain.own": ("written by the agent", "vom Agenten geschrieben"),
+    "explain.device": ("by all, to {device}", "von allen, auf {device}"),
+    "explain.endurance": ("endurance of the card", "Schreibvermögen der Karte"),
+    "explain.used": ("used up, it says itself", "verbraucht, sagt sie selbst"),
+    "explain.at-most": ("at most {percent} %", "höchstens {percent} %"),
+    "explain.card-lasts": ("from new, it lasts", "ab neu hält sie"),
+    "explain.card.step": (
+        "Enter what the card's maker states: [buffer] card_endurance_gb.",
+        "Eintragen, was der Hersteller der Karte angibt: [buffer] card_endurance_gb.",
+    ),
+    "basis.measured": ("measured", "gemessen"),
+    "basis.measured-over": ("measured over {duration}", "gemessen über {duration}"),
+    "basis.configured": ("configured", "eingestellt"),
+    "basis.assumed": ("assumed", "angenommen"),
+    "basis.calculated": ("calculated", "errechnet"),
+    "basis.unknown": ("not known", "nicht bekannt"),
+    "span.days": ("{count} days", "{count} Tage"),
+    "span.years": ("{count} years", "{count} Jahre"),
+    "span.century": ("more than {count} years", "über {count} Jahre"),
+    # time
+    "help.time": (
+        "Whether the clock is trusted, and why not; with `reset-bound`: forget the lower bound of time.",
+        "Ob der Uhr vertraut wird, und warum nicht; mit `reset-bound`: die Untergrenze der Zeit vergessen.",
+    ),
+    "help.time-action": (
+        "reset-bound: begin the lower bound again at the build date.",
+        "reset-bound: die Untergrenze beim Datum des Programms neu beginnen.",
+    ),
+    "time.trusted": ("The clock is trusted.", "Der Uhr wird vertraut."),
+    "time.unsynchronised": (
+        "The clock is not trusted: nobody vouches for it.",
+        "Der Uhr wird nicht vertraut: niemand bürgt für sie.",
+    ),
+    "time.unsynchronised.step": (
+        "Is a time server reachable (timedatectl)? Readings are kept, and dated as soon as the time is known.",
+        "Ist ein Zeitserver erreichbar (timedatectl)? Messwerte bleiben, und werden datiert, sobald die Zeit bekannt ist.",
+    ),
+    "time.before-bound": (
+        "The clock is not trusted: it stands before a time that is certainly over.",
+        "Der Uhr wird nicht vertraut: sie steht vor einer Zeit, die sicher vorbei ist.",
+    ),
+    "time.before-bound.step": (
+        "Set it (timedatectl), look at the RTC's battery. Only if the lower bound itself is wrong: edgectl time reset-bound.",
+        "Stellen (timedatectl), Batterie der Uhr ansehen. Nur wenn die Untergrenze selbst falsch ist: edgectl time reset-bound.",
+    ),
+    "time.label.utc": ("Time", "Zeit"),
+    "time.label.machine": ("Machine", "Rechner"),
+    "time.label.trust": ("Believed", "Geglaubt"),
+    "time.label.boot": ("Boot", "Start"),
+    "time.label.bound": ("Lower bound", "Untergrenze"),
+    "time.utc": (
+        "{utc} UTC, to within {uncertainty}, by {source}",
+        "{utc} UTC, auf {uncertainty} genau, laut {source}",
+    ),
+    "time.machine": ("{utc} UTC by its own clock", "{utc} UTC nach seiner eigenen Uhr"),
+    "time.trust.kernel": (
+        "the kernel, while it calls its clock synchronised",
+        "dem Kernel, solange er seine Uhr synchron nennt",
+    ),
+    "time.trust.operator": (
+        "the machine's clock, always (configured)",
+        "der Uhr des Rechners, immer (eingestellt)",
+    ),
+    "time.boot": ("number {boot}, {duration} ago", "Nummer {boot}, vor {duration}"),
+    "time.boot-random": (
+        "The number could not be kept and is a random one: see the faults of the buffer.",
+        "Die Nummer ließ sich nicht merken und ist zufällig: siehe die Störungen des Puffers.",
+    ),
+    "time.bound": ("{utc} UTC is certainly over, {origin}", "{utc} UTC ist sicher vorbei, {origin}"),
+    "time.bound.build": ("from the program's date", "laut Datum des Programms"),
+    "time.bound.receipt": ("from a signed receipt", "laut signierter Quittung"),
+    "time.bound-error": ("It could not be kept: {reason}", "Sie ließ sich nicht sichern: {reason}"),
+    "time.ask": (
+        "Lower bound {bound} UTC: begin again at {built} UTC? Certificates that ended in between are then accepted while the clock is not trusted.",
+        "Untergrenze {bound} UTC: bei {built} UTC neu beginnen? Zertifikate, die dazwischen abliefen, gelten dann wieder, solange der Uhr nicht vertraut wird.",
+    ),
+    "time.unchanged": ("Nothing was changed.", "Nichts wurde geändert."),
+    "time.reset": (
+        "The lower bound begins again at {bound} UTC.",
+        "Die Untergrenze beginnt neu bei {bound} UTC.",
+    ),
+    "clock-source.ntp": ("NTP", "NTP"),
+    "clock-source.operator": ("the operator", "Betreiber"),
+    "error.NotReset": (
+        "The lower bound was reset until the next start only: {evidence}",
+        "Die Untergrenze ist nur bis zum nächsten Start zurückgesetzt: {evidence}",
+    ),
+    "help.modem": (
+        "The cellular link: SIM, network, signal with advice, data used, repairs.",
+        "Die Mobilfunkverbindung: SIM, Netz, Empfang mit Rat, Datenverbrauch, Reparaturen.",
+    ),
+    "modem.none": (
+        "No modem is configured. To use one, add [modem] to the configuration; see docs/modem.md.",
+        "Kein Modem ist konfiguriert. Wenn eines genutzt werden soll: [modem] in die Konfiguration, siehe docs/modem.md.",
+    ),
+    "modem.stale": (
+        "The agent is not reached: this is what it last knew, {age} ago.",
+        "Der Agent ist nicht erreichbar: dies wusste er zuletzt, vor {age}.",
+    ),
+    "modem.no-file": (
+        "The agent is not reached, and it has left no state of a modem in {path}.",
+        "Der Agent ist nicht erreichbar und hat in {path} keinen Zustand eines Modems hinterlassen.",
+    ),
+    "modem.no-access": (
+        "The agent is not reached, and its last state cannot be read: {reason}. Try it with sudo.",
+        "Der Agent ist nicht erreichbar, und sein letzter Zustand ist nicht lesbar: {reason}. Mit sudo versuchen.",
+    ),
+    "modem.link": ("LINK", "VERBINDUNG"),
+    "modem.modem": ("MODEM", "MODEM"),
+    "modem.sim": ("SIM", "SIM"),
+    "modem.network": ("NETWORK", "NETZ"),
+    "modem.signal": ("SIGNAL", "EMPFANG"),
+    "modem.address": ("ADDRESS", "ADRESSE"),
+    "modem.data": ("DATA", "DATEN"),
+    "modem.repairs": ("REPAIRS", "REPARATUREN"),
+    "modem.fine": ("well", "in Ordnung"),
+    "modem.proven": (
+        "well: proof of life {age} ago ({kind})",
+        "in Ordnung: Lebenszeichen vor {age} ({kind})",
+    ),
+    "modem.no-proof": (
+        "nothing comes through; last proof of life: {age}",
+        "nichts kommt durch; letztes Lebenszeichen: {age}",
+    ),
+    "modem.ago": ("{age} ago", "vor {age}"),
+    "modem.never": ("none since the agent started", "keines seit dem Start des Agenten"),
+    "modem.unknown": ("not known", "nicht bekannt"),
+    "modem.tries": ("{count} PIN tries left", "noch {count} PIN-Versuche"),
+    "modem.roaming": ("roaming", "Roaming"),
+    "modem.not-connected": ("not connected", "nicht verbunden"),
+    "modem.used": ("{used} used since {period}", "{used} verbraucht seit {period}"),
+    "modem.used-always": ("{used} used, days not known", "{used} verbraucht, Tage nicht bekannt"),
+    "modem.limit": ("of {limit} ({percent} %)", "von {limit} ({percent} %)"),
+    "modem.forecast": ("forecast {forecast}", "Prognose {forecast}"),
+    "modem.probes": ("{size} today to look for life", "{size} heute für Lebenszeichen"),
+    "modem.imbalance": ("antennas differ by {db} dB", "Antennen unterscheiden sich um {db} dB"),
+    "modem.next": ("next: {rung} in {wait}", "als Nächstes: {rung} in {wait}"),
+    "modem.next-longer": (
+        "next: {rung} in {wait} (waits {factor} times as long)",
+        "als Nächstes: {rung} in {wait} (Wartezeiten {factor}-fach)",
+    ),
+    "modem.no-repair": ("none needed", "keine nötig"),
+    "modem.no-cure": ("none: no repair cures this", "keine: keine Reparatur hilft hier"),
+    "modem.climb": ("{age} ago: {rung}: {result}", "vor {age}: {rung}: {result}"),
+    "modem.rung.reconnect": ("connect anew", "neu verbinden"),
+    "modem.rung.radio": ("radio off and on", "Funk aus und an"),
+    "modem.rung.reset": ("restart the modem", "Modem neu starten"),
+    "modem.rung.service": ("restart ModemManager", "ModemManager neu starten"),
+    "modem.rung.rebind": ("detach the USB port", "USB-Anschluss trennen"),
+    "modem.rung.power": ("cut the modem's power", "Modem stromlos machen"),
+    "modem.rung.reboot": ("restart the gateway", "Gateway neu starten"),
+    "modem.result.proof": ("it helped", "hat geholfen"),
+    "modem.result.in vain": ("in vain", "vergeblich"),
+    "modem.result.": ("under way", "läuft"),
+    "modem.class.good": ("good", "gut"),
+    "modem.class.usable": ("usable", "brauchbar"),
+    "modem.class.weak": ("weak", "schwach"),
+    "modem.class.unusable": ("unusable", "unbrauchbar"),
+    "modem.registration.home": ("at home", "im Heimnetz"),
+    "modem.registration.roaming": ("roaming", "Roaming"),
+    "modem.registration.searching": ("searching", "sucht"),
+    "modem.registration.idle": ("idle", "untätig"),
+    "modem.registration.denied": ("denied", "abgewiesen"),
+    "modem.sim-state.ready": ("ready", "bereit"),
+    "modem.sim-state.pin": ("wants its PIN", "will ihre PIN"),
+    "modem.sim-state.puk": ("wants its PUK", "will ihre PUK"),
+    "modem.sim-state.missing": ("missing", "fehlt"),
+    "modem.sim-state.failed": ("failed", "defekt"),
+    "modem.kind.session": ("session with the broker", "Sitzung mit dem Broker"),
+    "modem.kind.puback": ("PUBACK", "PUBACK"),
+    "modem.kind.receipt": ("receipt", "Quittung"),
+    "modem.kind.broker": ("the broker's host", "Host des Brokers"),
+    "modem.kind.name server": ("name server", "Nameserver"),
+    "signal.no_cell": (
+        "Check antenna, plug and cable; is there coverage here at all?",
+        "Antenne, Stecker und Kabel prüfen; gibt es hier überhaupt Netz?",
+    ),
+    "signal.antenna_imbalance": (
+        "One antenna hears far less than the other: its plug is loose or its cable broken.",
+        "Eine Antenne hört viel weniger als die andere: Stecker lose oder Kabel gebrochen.",
+    ),
+    "signal.move_antenna": (
+        "Move the antenna: out of the metal, higher, or to a window; or try another operator.",
+        "Antenne versetzen: aus dem Metall heraus, höher oder ans Fenster; oder anderer Betreiber.",
+    ),
+    "signal.interference": (
+        "Strong enough, but disturbed: turn the antenna, keep it away from metal and power supplies.",
+        "Stark genug, aber gestört: Antenne drehen, weg von Metall und Netzteilen.",
     ),
 }
 

@@ -9,13 +9,16 @@ sim://s0?period_ms=3600               simulated pulses, see hal/sim/pulses.py
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from config.model import CharacterFormat
 from hal.api import EdgeSource, Port, PortError
 from hal.serial_port import open_serial_port
 from hal.tcp_port import open_tcp_port
+
+if TYPE_CHECKING:
+    from hal.modem.api import Modem
 
 BAUD_DEFAULT: Final = 9600
 FORMAT_DEFAULT: Final[CharacterFormat] = "8N1"
@@ -63,6 +66,15 @@ async def open_edge_source(url: str) -> EdgeSource:
 
         return open_sim_pulses(url)
     raise PortError("port.setting", f"{url}: not a pulse input; write gpio:///dev/gpiochip0?line=17")
+
+
+def open_modem(device: str) -> Modem:
+    """The modem that `[modem] device` names, by ModemManager; nothing is asked before its first call."""
+    from hal.modem.modem_manager import ModemManagerModem
+
+    if device.isdecimal():
+        return ModemManagerModem(imei=device)
+    return ModemManagerModem(device=device or None)
 
 
 def _open_serial(url: str, parts: SplitResult, baud: int, character_format: CharacterFormat) -> Port:

@@ -4,7 +4,7 @@ This file is the registry. Rules that keep it so:
 - A number, once given, stands for ever: it travels, and backends store it. A test pins every pair of
   number and name. A new quantity is appended with the next free number; none is removed or renamed.
 - One name, one number, one unit. A device that counts in another unit is converted exactly
-  (`protocols/units.py`); the unit is never part of the name.
+  (`protocols/units.py`); the unit is part of the name only where no exact conversion exists (`same_as`).
 - Tariffs are named by number: whether tariff 1 is the high or the low one is the operator's choice.
 
 Codes: OBIS, IEC 62056-6-1, groups A-B:C.D.E of the present value (F = 255).
@@ -24,7 +24,8 @@ class Quantity(NamedTuple):
     `unit` is the unit of every reading of it, "1" for a plain number, "" for what is no number.
     `kind`: a counter is exact and never rounded, a gauge may be quantised, a state is an integer whose
     meaning its device defines; identity and time are read, but are no readings. `obis_others`: further
-    codes of the same quantity. `may_fall`: a counter that may rightly decrease.
+    codes of the same quantity. `may_fall`: a counter that may rightly decrease. `same_as`: the quantity that
+    this one is in a unit that cannot be converted exactly; it then has the codes of that one.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Quantity(NamedTuple):
     meaning_de: str
     obis_others: tuple[str, ...] = ()
     may_fall: bool = False
+    same_as: str = ""
 
 
 # fmt: off
@@ -197,6 +199,59 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity(152, "energy_reactive_export_l3", "1-0:64.8.0", "kvarh", "counter", "Reactive energy export L3", "Blindarbeit Lieferung L3"),
     Quantity(153, "current_total", "1-0:11.7.0", "A", "gauge", "Sum of the line currents", "Summe der Leiterströme"),
     Quantity(154, "voltage_avg", "1-0:12.7.0", "V", "gauge", "Voltage, mean of the phases", "Spannung, Mittel der Phasen"),
+    # Tariffs of sums and of reactive energy; voltages between phases; net energy of each phase.
+    Quantity(155, "energy_active_sum_tariff1", "1-0:15.8.1", "kWh", "counter", "Active energy |+A|+|-A| tariff 1", "Wirkarbeit Betrag Tarif 1"),
+    Quantity(156, "energy_active_sum_tariff2", "1-0:15.8.2", "kWh", "counter", "Active energy |+A|+|-A| tariff 2", "Wirkarbeit Betrag Tarif 2"),
+    Quantity(157, "energy_reactive_sum_tariff1", "", "kvarh", "counter", "Reactive energy |+R|+|-R| tariff 1", "Blindarbeit Betrag Tarif 1"),
+    Quantity(158, "energy_reactive_sum_tariff2", "", "kvarh", "counter", "Reactive energy |+R|+|-R| tariff 2", "Blindarbeit Betrag Tarif 2"),
+    Quantity(159, "energy_reactive_import_tariff1", "1-0:3.8.1", "kvarh", "counter", "Reactive energy import (+R) tariff 1", "Blindarbeit Bezug Tarif 1"),
+    Quantity(160, "energy_reactive_import_tariff2", "1-0:3.8.2", "kvarh", "counter", "Reactive energy import (+R) tariff 2", "Blindarbeit Bezug Tarif 2"),
+    Quantity(161, "energy_reactive_export_tariff1", "1-0:4.8.1", "kvarh", "counter", "Reactive energy export (-R) tariff 1", "Blindarbeit Lieferung Tarif 1"),
+    Quantity(162, "energy_reactive_export_tariff2", "1-0:4.8.2", "kvarh", "counter", "Reactive energy export (-R) tariff 2", "Blindarbeit Lieferung Tarif 2"),
+    Quantity(163, "voltage_l1_l2", "", "V", "gauge", "Voltage L1-L2", "Spannung L1-L2"),
+    Quantity(164, "voltage_l2_l3", "", "V", "gauge", "Voltage L2-L3", "Spannung L2-L3"),
+    Quantity(165, "voltage_l3_l1", "", "V", "gauge", "Voltage L3-L1", "Spannung L3-L1"),
+    Quantity(166, "phase_sequence", "", "1", "state", "Phase sequence: 1 right, 0 none, -1 left", "Drehfeld: 1 rechts, 0 keines, -1 links"),
+    Quantity(167, "energy_active_net_l1", "1-0:36.8.0", "kWh", "counter", "Active energy net (+A - -A) L1", "Wirkarbeit saldiert L1", may_fall=True),
+    Quantity(168, "energy_active_net_l2", "1-0:56.8.0", "kWh", "counter", "Active energy net (+A - -A) L2", "Wirkarbeit saldiert L2", may_fall=True),
+    Quantity(169, "energy_active_net_l3", "1-0:76.8.0", "kWh", "counter", "Active energy net (+A - -A) L3", "Wirkarbeit saldiert L3", may_fall=True),
+    # Inverters and batteries. What a device takes for itself is import, what it gives is export.
+    Quantity(170, "power_dc_total", "", "W", "gauge", "DC power of an inverter", "Gleichstromleistung eines Wechselrichters"),
+    Quantity(171, "operating_state", "", "1", "state", "Operating state", "Betriebszustand"),
+    Quantity(172, "battery_soc", "", "%", "gauge", "Battery, state of charge", "Batterie, Ladezustand"),
+    Quantity(173, "battery_soh", "", "%", "gauge", "Battery, state of health", "Batterie, Zustand"),
+    Quantity(174, "battery_cycles", "", "1", "counter", "Battery, full cycles", "Batterie, Vollzyklen"),
+    Quantity(175, "voltage_dc", "", "V", "gauge", "DC voltage", "Gleichspannung"),
+    Quantity(176, "power_battery", "", "W", "gauge", "Battery power, sign as the device has it", "Batterieleistung, Vorzeichen wie vom Gerät"),
+    Quantity(177, "power_home_from_battery", "", "W", "gauge", "Power of the house from the battery", "Hausverbrauch aus der Batterie"),
+    Quantity(178, "power_home_from_grid", "", "W", "gauge", "Power of the house from the grid", "Hausverbrauch aus dem Netz"),
+    Quantity(179, "power_home_from_pv", "", "W", "gauge", "Power of the house from photovoltaics", "Hausverbrauch aus Photovoltaik"),
+    Quantity(180, "grid_power_active_total", "", "W", "gauge", "Active power at the grid connection, import positive", "Wirkleistung am Netzanschluss, Bezug positiv"),
+    Quantity(181, "energy_yield_day", "", "kWh", "counter", "Yield of the day; begins anew each day", "Tagesertrag; beginnt täglich neu", may_fall=True),
+    Quantity(182, "energy_pv_dc_total", "", "kWh", "counter", "DC energy of the photovoltaic strings", "Gleichstromarbeit der PV-Strings"),
+    # Rooms, weather, networks, further pulse inputs.
+    Quantity(183, "sensor_status", "", "1", "state", "Sensor status word; 0 is good", "Statuswort eines Sensors; 0 ist gut"),
+    Quantity(184, "temperature_dewpoint", "", "degC", "gauge", "Dew point", "Taupunkt"),
+    Quantity(185, "air_volume_flow", "", "m3/h", "gauge", "Air flow", "Luftvolumenstrom"),
+    Quantity(186, "voc_relative", "", "%", "gauge", "Volatile organic compounds, of the sensor's range", "flüchtige organische Verbindungen, vom Messbereich"),
+    Quantity(187, "sound_level", "", "dB", "gauge", "Sound level", "Schallpegel"),
+    Quantity(188, "pressure_air_relative", "", "hPa", "gauge", "Air pressure, reduced to sea level", "Luftdruck, auf Meereshöhe bezogen"),
+    Quantity(189, "precipitation_type", "", "1", "state", "Precipitation type, code of the sensor", "Niederschlagsart, Code des Sensors"),
+    Quantity(190, "precipitation_intensity", "", "mm/h", "gauge", "Precipitation intensity", "Niederschlagsintensität"),
+    Quantity(191, "precipitation_event", "", "1", "state", "Precipitation: 1 falls", "Niederschlag: 1 fällt"),
+    Quantity(192, "precipitation_day", "", "mm", "counter", "Precipitation of the day; begins anew each day", "Tagesniederschlag; beginnt täglich neu", may_fall=True),
+    Quantity(193, "wind_gust", "", "m/s", "gauge", "Wind gust", "Windböe"),
+    Quantity(194, "uptime", "", "s", "counter", "Time since the device started", "Zeit seit dem Start des Geräts", may_fall=True),
+    Quantity(195, "signal_rssi", "", "dBm", "gauge", "Mobile network, RSSI", "Mobilfunk, RSSI"),
+    Quantity(196, "temperature_modem", "", "degC", "gauge", "Modem temperature", "Modemtemperatur"),
+    Quantity(197, "pulse_count_s1", "", "1", "counter", "Pulses of input 1", "Impulse an Eingang 1"),
+    Quantity(198, "pulse_count_s2", "", "1", "counter", "Pulses of input 2", "Impulse an Eingang 2"),
+    Quantity(199, "pulse_count_s3", "", "1", "counter", "Pulses of input 3", "Impulse an Eingang 3"),
+    Quantity(200, "pulse_count_s4", "", "1", "counter", "Pulses of input 4", "Impulse an Eingang 4"),
+    # What heat meters count in GJ: no exact number of kWh.
+    Quantity(201, "energy_heat_gj_total", "", "GJ", "counter", "Heat energy total, counted in GJ", "Wärmemenge gesamt, in GJ gezählt", same_as="energy_heat_total"),
+    Quantity(202, "energy_heat_gj_due_date", "", "GJ", "counter", "Heat energy at due date, counted in GJ", "Wärmemenge am Stichtag, in GJ gezählt", same_as="energy_heat_due_date"),
+    Quantity(203, "energy_cooling_gj_total", "", "GJ", "counter", "Cooling energy total, counted in GJ", "Kältemenge gesamt, in GJ gezählt", same_as="energy_cooling_total"),
 )
 # fmt: on
 

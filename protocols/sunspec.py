@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 from protocols.errors import ProtocolError
@@ -23,7 +23,7 @@ MARKER = b"SunS"
 END_MODEL = 0xFFFF
 COMMON_MODEL = 1
 MODELS_MAX = 128
-_HEAD_REGISTERS = 2  # marker; or number and length of a model
+HEAD_REGISTERS = 2  # the marker; or number and length of a model
 _COMMON_TEXT_BYTES = (0, 32, 64, 80, 96, 128)  # where its texts begin, of 16, 16, 8, 8 and 16 registers
 
 
@@ -45,16 +45,21 @@ class Common(NamedTuple):
     serial: str
 
 
-def find_models() -> Generator[ReadRequest, bytes | None, tuple[Model, ...]]:
+Walk = Generator[ReadRequest, bytes | None, tuple[Model, ...]]
+
+
+def find_models(bases: Sequence[int] = BASES) -> Walk:
     """Yields reads, is sent their data (None: refused, or not answered), returns the models in order.
+
+    `bases`: where the marker may stand, in the order in which to look.
 
     ProtocolError("sunspec.none") where no base address has the marker, ProtocolError("sunspec.chain") where
     the chain breaks off, leads out of the registers, or is longer than MODELS_MAX.
     """
-    for base in BASES:
+    for base in bases:
         if (yield _head_at(base)) == MARKER:
-            return (yield from _walk(base + _HEAD_REGISTERS))
-    places = ", ".join(str(base) for base in BASES)
+            return (yield from _walk(base + HEAD_REGISTERS))
+    places = ", ".join(str(base) for base in BASES if base in bases)
     raise ProtocolError("sunspec.none", f'none of the registers {places} holds "SunS": no SunSpec device')
 
 
@@ -65,24 +70,24 @@ def decode_common(data: bytes) -> Common:
     return Common(*(_text(data[start:end]) for start, end in itertools.pairwise(_COMMON_TEXT_BYTES)))
 
 
-def _walk(address: int) -> Generator[ReadRequest, bytes | None, tuple[Model, ...]]:
+def _walk(address: int) -> Walk:
     models: list[Model] = []
     for _ in range(MODELS_MAX + 1):
-        if address > ADDRESS_MAX + 1 - _HEAD_REGISTERS:
+        if address > ADDRESS_MAX + 1 - HEAD_REGISTERS:
             raise ProtocolError("sunspec.chain", f"the chain leads to register {address}, behind the last")
         head = yield _head_at(address)
-        if head is None or len(head) != 2 * _HEAD_REGISTERS:
+        if head is None or len(head) != 2 * HEAD_REGISTERS:
             raise ProtocolError("sunspec.chain", f"no model can be read at register {address}")
         number, length = int.from_bytes(head[:2], "big"), int.from_bytes(head[2:], "big")
         if number == END_MODEL:
             return tuple(models)
         models.append(Model(number, address, length))
-        address += _HEAD_REGISTERS + length
+        address += HEAD_REGISTERS + length
     raise ProtocolError("sunspec.chain", f"more than {MODELS_MAX} models")
 
 
 def _head_at(address: int) -> ReadRequest:
-    return ReadRequest(READ_HOLDING_REGISTERS, address, _HEAD_REGISTERS)
+    return ReadRequest(READ_HOLDING_REGISTERS, address, HEAD_REGISTERS)
 
 
 def _text(data: bytes) -> str:

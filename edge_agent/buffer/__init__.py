@@ -5,5 +5,6 @@ memory: readings not yet sealed · journal, journal_files: the same on disk, app
 one to the other · seal: readings to batches that fit (pure) · sealing: one transaction for a group ·
 outbox: signed messages in order, SQLite · outbox_keeper: the outbox whatever state it is in · room,
 eviction: the one bound, the reserve, what goes first · recovery: what earlier runs left · dispatch,
-selection, custody: to the backend and back · loss: what is missing, not yet told.
+selection, custody: to the backend and back · loss: what is missing, not yet told · holdings: what is
+stored, for a person.
 """

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
+from edge_agent.buffer.holdings import Holdings
 from edge_agent.buffer.loss import Loss
 from edge_agent.buffer.outbox import OutboxMessage
 from edge_agent.buffer.recorder import Recorder
@@ -37,13 +38,20 @@ class Buffer:
     """Made by `open`. One task runs `run`; every other method may be called from any task of the loop."""
 
     def __init__(
-        self, settings: BufferSettings, recorder: Recorder, clock: BootClock, faults: Faults, series: int
+        self,
+        settings: BufferSettings,
+        recorder: Recorder,
+        clock: BootClock,
+        faults: Faults,
+        series: int,
+        subject: str,
     ) -> None:
         self._settings = settings
         self._recorder = recorder
         self._clock = clock
         self._faults = faults
         self._series = series
+        self._subject = subject
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="storage")
         self._wall = clock.wall()
         self._recorded = 0
@@ -66,15 +74,18 @@ class Buffer:
         clock: BootClock,
         faults: Faults,
         table: SeriesTable,
+        *,
+        subject: str = SUBJECT,
     ) -> Buffer:
-        """Recover what earlier runs left, and be ready to record.
+        """Recover what earlier runs left, and be ready to record. `subject`: of its faults.
 
         Raises ValueError for a table that `check_table` refuses or a bound below 1 MiB, and OSError
         EBUSY where another process works in the folder. Whatever else is wrong with the storage becomes a
         Fault, and is tried again.
         """
         recorder = Recorder(settings, storage, signer, clock, table)
-        buffer = cls(settings, recorder, clock, faults, sum(len(meter.series) for meter in table))
+        series = sum(len(meter.series) for meter in table)
+        buffer = cls(settings, recorder, clock, faults, series, subject)
         try:
             await buffer._call(recorder.start)
         except BaseException:
@@ -114,10 +125,12 @@ class Buffer:
         first_ms, last_ms = (bound(reading.due_ms for reading in readings) for bound in (min, max))
         self.pass_over(len(readings), first_ms - 1, last_ms + 1)
 
-    def pass_over(self, count: int, after_ms: int, before_ms: int) -> None:
-        """`count` readings of this boot, due between the two (exclusive), were never made: a Gap says so."""
+    def pass_over(self, count: int | None, after_ms: int, before_ms: int) -> None:
+        """`count` readings of this boot, due between the two (exclusive), were never made: a Gap says so.
+        None: perhaps some, perhaps none."""
         boot = self._clock.boot
-        loss = Loss(GapCause.OVERLOAD, Instant(boot, after_ms), Instant(boot, before_ms), count)
+        start, end = Instant(boot, after_ms), Instant(boot, before_ms)
+        loss = Loss(GapCause.OVERLOAD, start, end, count, widened=count is None)
         self._overload = loss if self._overload is None else self._overload.joined(loss)
 
     async def run(self) -> None:
@@ -223,6 +236,11 @@ class Buffer:
         so_far_ms = self._clock.boot_ms() - self._flush_asked_ms
         return replace(known, flush_ms_max=max(known.flush_ms_max, so_far_ms))
 
+    async def holdings(self) -> Holdings | None:
+        """What the outbox holds, for a person: it reads all of it, and flushes wait meanwhile. None where
+        storage refuses."""
+        return await self._call(self._recorder.holdings)
+
     async def finish(self) -> None:
         """Put everything into the outbox before an orderly stop; messages may still be sent after it."""
         await self.seal_now()
@@ -243,6 +261,6 @@ class Buffer:
         """Conditions of the storage thread become Faults, and cease with them."""
         conditions = self._recorder.conditions()
         for code, evidence in conditions.items():
-            self._faults.raise_(code, SUBJECT, evidence)
-        self._faults.clear(SUBJECT, self._raised - set(conditions))
+            self._faults.raise_(code, self._subject, evidence)
+        self._faults.clear(self._subject, self._raised - set(conditions))
         self._raised = set(conditions)

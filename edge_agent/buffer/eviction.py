@@ -1,8 +1,8 @@
 """Making room in the outbox: what goes first, and the pages it gives back.
 
 Rules that keep it so: what the backend holds goes first, then the oldest; never what is in flight, a
-dictionary that a stored batch needs or that is the newest, and a gap that is not acknowledged. A message
-and the loss that names it change in one transaction.
+dictionary that a stored batch needs or that is the newest, a gap or a time map that is not acknowledged.
+A message and the loss that names it change in one transaction.
 """
 
 from __future__ import annotations
@@ -21,6 +21,12 @@ def free_bytes(outbox: Outbox) -> int:
     """What can still be stored below the bound."""
     used = _pages(outbox, "page_count") - _pages(outbox, "freelist_count")
     return (outbox.pages_max - used - PAGES_SPARE) * PAGE_SIZE_BYTES
+
+
+def has_spare(outbox: Outbox) -> bool:
+    """Whether something may go without a loss. A dictionary that is held may still be needed: it does not
+    count."""
+    return bool(outbox.rows("SELECT 1 FROM messages WHERE state = 2 AND type <> 2 LIMIT 1"))
 
 
 def evict(
@@ -58,7 +64,7 @@ def _evict_acknowledged(outbox: Outbox) -> bool:
 
 def _evict_unacknowledged(outbox: Outbox, in_flight: Collection[Key]) -> int:
     rows = outbox.rows(
-        "SELECT id, stream, sequence FROM messages WHERE state < 2 AND type NOT IN (2, 3)"
+        "SELECT id, stream, sequence FROM messages WHERE state < 2 AND type NOT IN (2, 3, 4)"
         " ORDER BY id LIMIT ?",
         EVICT_AT_ONCE + len(in_flight),
     )

@@ -117,9 +117,11 @@ class Journal:
 
     def write_readings(self, piece: int, wall: Wall | None, readings: Sequence[Reading]) -> None:
         """Append readings of the `piece`-th stretch of this generation, which lies under `wall`."""
-        if piece not in self._walls or not same_piece(self._walls[piece], wall):
-            self._append_content([_WALL, piece, _plain(wall)])
-            self._walls[piece] = wall
+        if piece not in self._walls or not _is_stated(wall, self._walls[piece]):
+            known = self._walls.get(piece)
+            stated = _widened(wall) if wall and known and same_piece(wall, known) else wall
+            self._append_content([_WALL, piece, _plain(stated)])
+            self._walls[piece] = stated
         for i in range(0, len(readings), READINGS_PER_FRAME_MAX):
             self._append(
                 _frame(_encode_readings(piece, readings[i : i + READINGS_PER_FRAME_MAX]), self.generation)
@@ -157,6 +159,18 @@ class Journal:
 def same_piece(a: Wall | None, b: Wall | None) -> bool:
     """Whether two statements are of one piece of the wall clock; uncertainty may grow within it."""
     return a == b if a is None or b is None else a[:2] == b[:2]
+
+
+def _is_stated(wall: Wall | None, stated: Wall | None) -> bool:
+    """Whether what was stated of a piece still holds for what comes now."""
+    if wall is None or stated is None:
+        return wall is stated
+    return same_piece(wall, stated) and wall.uncertainty_ms <= stated.uncertainty_ms
+
+
+def _widened(wall: Wall) -> Wall:
+    """Up to the next power of two, so that an uncertainty that grows costs few frames."""
+    return wall._replace(uncertainty_ms=1 << wall.uncertainty_ms.bit_length())
 
 
 def read_generation(data: bytes, generation: int) -> Generation:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.buffer.journal import Stretch, same_piece
 from edge_agent.buffer.loss import Loss
+from edge_agent.clock import PIECE_DRIFT_MS_MAX
 from edge_agent.reading import Reading
 from protocols.uplink.messages import GapCause, Instant, Wall
 
@@ -88,7 +89,7 @@ class Memory:
         """Take what came in until `now_ms`. `wall`: the present piece as it is known now. `accounted_ms`: all
         slots due before it have come in, with a reading or a null."""
         for piece, readings in arrived:
-            self._append(_widest(piece, wall), readings)
+            self._append(_at_end(piece, wall), readings)
             latest_ms = max((reading.time_ms - reading.due_ms for reading in readings), default=0)
             self._lag_ms = min(max(self._lag_ms, latest_ms), LAG_MS_MAX)
         reached_ms = now_ms - self._lag_ms if accounted_ms is None else min(now_ms, accounted_ms - 1)
@@ -142,6 +143,15 @@ def loss_of(cause: GapCause, boot: int, gone: Sequence[Reading]) -> Loss:
     start = Instant(boot, min(reading.due_ms for reading in gone) - 1)
     end = Instant(boot, max(reading.due_ms for reading in gone) + 1)
     return Loss(cause, start, end, len(gone))
+
+
+def _at_end(piece: Wall | None, present: Wall | None) -> Wall | None:
+    """The piece of readings that came in before `present` was asked for. Where it is over by then: so far off
+    as the clock had drifted, or, after a step, as far as a piece can be."""
+    if piece is None or same_piece(piece, present):
+        return _widest(piece, present)
+    drift_ms = PIECE_DRIFT_MS_MAX if present is None else abs(present.offset_ms - piece.offset_ms)
+    return piece._replace(uncertainty_ms=piece.uncertainty_ms + min(drift_ms, PIECE_DRIFT_MS_MAX))
 
 
 def _widest(wall: Wall | None, other: Wall | None) -> Wall | None:

@@ -65,6 +65,11 @@ CREATE TABLE gaps (stream INTEGER NOT NULL, cause INTEGER NOT NULL, start_boot I
   end_boot INTEGER, end_ms INTEGER, count INTEGER, first INTEGER, last INTEGER, widened INTEGER NOT NULL,
   PRIMARY KEY (stream, cause)) WITHOUT ROWID;
 """
+_TIMELINE = """
+CREATE TABLE IF NOT EXISTS timeline (number INTEGER PRIMARY KEY, boot INTEGER NOT NULL,
+  from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, offset_ms INTEGER, source INTEGER,
+  uncertainty_ms INTEGER, told INTEGER NOT NULL DEFAULT 0)
+"""
 
 
 class State(enum.IntEnum):
@@ -146,6 +151,7 @@ class Outbox:
                 for statement in filter(str.strip, _SCHEMA.split(";")):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self._db.execute(_TIMELINE)  # came later; an older program leaves it alone
         if self._value("SELECT count(*) FROM sqlite_schema WHERE type = 'table'") < 5:
             raise OutboxDamaged("tables are missing")
         self._db.execute(f"PRAGMA max_page_count = {self.pages_max}").fetchall()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from edge_agent.buffer.conditions import Conditions
-from edge_agent.buffer.eviction import evict, shorten_log, shrink
+from edge_agent.buffer.eviction import evict, has_spare, shorten_log, shrink
 from edge_agent.buffer.journal import Mark
 from edge_agent.buffer.journal_files import JournalFiles
 from edge_agent.buffer.loss import Loss
@@ -137,7 +137,8 @@ class OutboxKeeper:
         if size_bytes == 0:
             return
         with outbox.transaction():
-            self._room.evict(outbox, size_bytes)
+            lost = self._room.evict(outbox, size_bytes)
+        self._room.evicted += lost
         shrink(outbox)
         self.tidy(keep=0)
 
@@ -162,7 +163,7 @@ class OutboxKeeper:
         """Give room to the disk at nobody's expense; False where there is none."""
         try:
             outbox = self.opened()
-            if outbox.counts().acknowledged == 0:
+            if not has_spare(outbox):
                 return False
             with outbox.transaction():
                 size_bytes = 2 * self._room.shares.reserve // GIVE_BACK_STEPS
@@ -188,7 +189,7 @@ class OutboxKeeper:
             if self._outbox is not None:
                 self.counts = self._outbox.counts()
                 self._files.marks = self._outbox.marks()
-                if self._room.is_enough(self._outbox, self.counts):
+                if self._room.is_enough(self._outbox):
                     self._conditions.end(FaultCode.BUFFER_FULL)
         except (OSError, OutboxDamaged) as error:
             self._conditions.note(error)

@@ -24,6 +24,7 @@ from collections.abc import Callable, Collection
 from edge_agent.buffer.conditions import Conditions
 from edge_agent.buffer.dispatch import Dispatch
 from edge_agent.buffer.flushing import Flushing
+from edge_agent.buffer.holdings import Holdings, look_up
 from edge_agent.buffer.journal import Mark
 from edge_agent.buffer.journal_files import JournalFiles
 from edge_agent.buffer.loss import Loss
@@ -229,6 +230,16 @@ class Recorder:
             self.seal()
 
     # Statistics
+
+    def holdings(self) -> Holdings | None:
+        """What the outbox holds, looked up on the disk; None where storage refuses."""
+        if not self._started:
+            return None
+        try:
+            return self._keeper.run(lambda outbox: look_up(outbox.rows))
+        except OSError as error:
+            self._conditions.note(error)
+            return None
 
     def statistics(self, recorded: int, waiting: int) -> BufferStatistics:
         """`recorded` and `waiting`: readings given to the buffer, and of those still in the inbox."""

@@ -13,8 +13,8 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from edge_agent.buffer.conditions import Conditions
-from edge_agent.buffer.eviction import evict, free_bytes
-from edge_agent.buffer.outbox import Counts, Key, Outbox
+from edge_agent.buffer.eviction import evict, free_bytes, has_spare
+from edge_agent.buffer.outbox import Key, Outbox
 from edge_agent.clock import BootClock
 from edge_agent.faults import FaultCode
 from hal.api import Storage
@@ -98,9 +98,10 @@ class Room:
         self._storage.remove(RESERVE_NAME)
         return True
 
-    def evict(self, outbox: Outbox, size_bytes: int) -> None:
-        """Remove so much, what the backend holds first. Within a transaction."""
-        self.evicted += evict(outbox, size_bytes, self.in_flight)
+    def evict(self, outbox: Outbox, size_bytes: int) -> int:
+        """Remove so much, what the backend holds first. Within a transaction, after which `evicted` grows by
+        what this gives."""
+        return evict(outbox, size_bytes, self.in_flight)
 
     def hold_reserve(self) -> None:
         """Take the reserve where it is not held; OSError, and nothing taken, where there is no room."""
@@ -116,12 +117,12 @@ class Room:
         ):
             self._storage.remove(kept.pop(0))
 
-    def is_enough(self, outbox: Outbox, counts: Counts) -> bool:
+    def is_enough(self, outbox: Outbox) -> bool:
         """The disk gave the reserve back, and there is something that may go without a loss, or there was
         room enough for some time."""
         fits = free_bytes(outbox) > self.shares.database // FREE_SHARE
         quiet = self._clock.boot_ms() - self._full_ms >= FULL_QUIET_MS
-        return self._reserved and (counts.acknowledged > 0 or (fits and quiet))
+        return self._reserved and (has_spare(outbox) or (fits and quiet))
 
 
 def _hold(storage: Storage, size_bytes: int) -> None:

@@ -22,6 +22,7 @@ from edge_agent.buffer.outbox import Outbox
 from edge_agent.buffer.outbox_keeper import OutboxKeeper
 from edge_agent.buffer.room import Room
 from edge_agent.buffer.seal import PlannedBatch, SealPlan, plan_seal
+from edge_agent.buffer.timeline import note_stretches, pieces_size_bytes, tell_dates
 from edge_agent.faults import FaultCode
 from protocols.errors import ProtocolError
 from protocols.uplink.cbor import TooLargeError, decode_table
@@ -101,6 +102,9 @@ class Sealing:
             for loss in (*losses, *gone):
                 outbox.add_loss(loss)
             self._store(outbox, plans)
+            note_stretches(outbox, stretches)
+            self._room.free(outbox, pieces_size_bytes(outbox))
+            tell_dates(outbox)
             for group in groups:
                 outbox.note_sealed(group)
             outbox.note_progress(reached)

@@ -7,6 +7,9 @@ from typing import Literal
 
 from protocols.uplink.messages import Instant
 
+STREAMS_FOLDER = "streams"
+"""Beside the main stream's folder: a folder for each other stream, by its id (edge_agent/streams.py)."""
+
 
 @dataclass(frozen=True)
 class BufferSettings:

@@ -75,13 +75,12 @@ class Summary:
 
 
 def judge(
-    folder: Path, stored: list[Slot], status: dict[str, object], bytes_on_wire: int, cuts: int
+    folder: Path, stored: list[Slot], status: dict[str, object], bytes_on_wire: int, cuts: int, wrong: int
 ) -> Summary:
-    """Compare the records that lie in `folder` with what the receiver stored."""
+    """Compare the records that lie in `folder` with what the receiver stored; `wrong` as the meters judge."""
     messages = list(read_outbox(folder))
     sealed = Counter(iter_slots(messages))
     held = Counter(stored)
-    answers = list(read_meter_log(folder / "meters.jsonl"))
     taken = sum(slot.value is not None for slot in sealed.elements())
     return Summary(
         readings_taken=taken,
@@ -89,7 +88,7 @@ def judge(
         lost=(sealed - held).total() + count_unslotted(stored, intervals_ms(messages)),
         duplicated=count_duplicates(stored),
         unverified=count_unverified(status),
-        wrong=count_wrong(answers, stored),
+        wrong=wrong,
         messages=len(messages),
         gaps=sum(isinstance(message, Gap) for message in messages),
         bytes_on_wire=bytes_on_wire,
@@ -99,12 +98,13 @@ def judge(
 
 
 def read_outbox(folder: Path) -> Iterator[Message]:
-    """Every message that the agent signed and still has, in order."""
-    path = folder / "state" / "buffer" / DATABASE_NAME
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        rows = database.execute("SELECT data FROM messages ORDER BY stream, sequence").fetchall()
-    for (data,) in rows:
-        yield decode_message(read_envelope(data).payload)
+    """Every message that the agent signed and still has, in order; each stream has a database of its own."""
+    state = folder / "state"
+    for path in (state / "buffer" / DATABASE_NAME, *sorted(state.glob(f"streams/*/{DATABASE_NAME}"))):
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            rows = database.execute("SELECT data FROM messages ORDER BY stream, sequence").fetchall()
+        for (data,) in rows:
+            yield decode_message(read_envelope(data).payload)
 
 
 def iter_slots(messages: Iterable[Message]) -> Iterator[Slot]:

@@ -16,6 +16,7 @@ from edge_agent.healthcheck import ask_status
 
 REFRESH_S = 1.0
 SHOWN = ("energy_active_import_total", "energy_active_import_tariff1", "power_active_total", "frequency")
+SHOWN_OTHERS_MAX = 3  # of meters that have none of these
 
 
 async def show(world: World) -> None:
@@ -52,11 +53,9 @@ def _meters(status: dict[str, Any]) -> Table:
         table.add_column(heading, overflow="fold")
     for meter in status["meters"]:
         age = meter["last_good_age_ms"]
-        values = "  ".join(
-            f"{v['quantity']} {v['value']} {v['unit']}"
-            for v in meter["values"]
-            if v["quantity"] in SHOWN and v["value"] is not None
-        )
+        told = [value for value in meter["values"] if value["value"] is not None]
+        chosen = [value for value in told if value["quantity"] in SHOWN] or told[:SHOWN_OTHERS_MAX]
+        values = "  ".join(f"{v['quantity']} {v['value']} {v['unit']}" for v in chosen)
         shown_age = "never" if age is None else f"{age / 1000:.1f}"
         table.add_row(meter["id"], meter["line"], meter["identity"], shown_age, values)
     return table

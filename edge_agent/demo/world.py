@@ -13,6 +13,7 @@ from pathlib import Path
 from edge_agent.demo.broker import Broker, start_broker
 from edge_agent.demo.pki import make_pki
 from edge_agent.demo.relay import Relay
+from edge_agent.demo.sites import SitePlan, encode_toml, load_site, plan_site, with_world
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
@@ -87,6 +88,7 @@ class World:
     relay: Relay
     agent: asyncio.subprocess.Process
     receiver: asyncio.subprocess.Process
+    site: SitePlan | None = None
 
     @property
     def socket(self) -> Path:
@@ -100,22 +102,24 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def open_world(folder: Path, broker_kind: str = "auto") -> AsyncIterator[World]:
-    """Start plant, broker, link, receiver and agent; end them all on leaving."""
+async def open_world(
+    folder: Path, broker_kind: str = "auto", *, site: str = "", seconds: int = 0
+) -> AsyncIterator[World]:
+    """Start plant, broker, link, receiver and agent; end them all on leaving. A `site` brings its own meters,
+    simulated inside of the agent, and needs no plant; it is paced for `seconds`."""
     make_pki(folder / "pki")
     async with contextlib.AsyncExitStack() as stack:
-        plant = await stack.enter_async_context(
-            _process(folder, "plant", "-m", "edge_agent.demo.plant", str(folder))
-        )
-        meters = await _read_ready(plant, folder / "plant.json")
+        meters = {} if site else await _start_plant(stack, folder)
         broker = await start_broker(folder, folder / "pki", broker_kind)
         stack.push_async_callback(broker.stop)
         relay = Relay(broker.port)
         await relay.start()
         stack.push_async_callback(relay.stop)
         await backend(folder, "keygen", str(folder / "receiver.key"))
-        write_gateway_file(folder, relay.port, broker.mqtt_version, meters)
-        await _trust_gateway(folder)
+        plan = write_site_file(folder, relay.port, broker.mqtt_version, site, seconds) if site else None
+        if plan is None:
+            write_gateway_file(folder, relay.port, broker.mqtt_version, meters)
+        await _trust_gateway(folder, plan.file.gateway.id if plan else GATEWAY)
         receiver = await stack.enter_async_context(
             _process(folder, "receiver", "-m", "backend.main", *_receive_arguments(folder, broker))
         )
@@ -124,7 +128,33 @@ async def open_world(folder: Path, broker_kind: str = "auto") -> AsyncIterator[W
                 folder, "agent", "-m", "edge_agent.main", "run", "--config", str(folder / "gateway.toml")
             )
         )
-        yield World(folder, broker, relay, agent, receiver)
+        yield World(folder, broker, relay, agent, receiver, plan)
+
+
+async def _start_plant(stack: contextlib.AsyncExitStack, folder: Path) -> dict[str, object]:
+    """What stands where in the demo's own cabinet, once it stands."""
+    arguments = ("-m", "edge_agent.demo.plant", str(folder))
+    plant = await stack.enter_async_context(_process(folder, "plant", *arguments))
+    return await _read_ready(plant, folder / "plant.json")
+
+
+def write_site_file(folder: Path, port: int, mqtt_version: str, site: str, seconds: int) -> SitePlan:
+    """The agent's configuration for a site that is simulated in this world. ConfigError where the site's own
+    file is not good."""
+    pki = folder / "pki"
+    files = {
+        "ca": pki / "ca.pem",
+        "certificate": pki / "gateway.pem",
+        "key": pki / "gateway.key",
+        "backend_key": folder / "receiver.key.pub",
+    }
+    logs = folder / "meters"
+    logs.mkdir(exist_ok=True)
+    plan = plan_site(site, load_site(site, folder / "site", **files), seconds=seconds, logs=logs)
+    uplink = {name: str(path) for name, path in files.items()}
+    uplink |= {"url": f"mqtts://localhost:{port}", "mqtt_version": mqtt_version}
+    (folder / "gateway.toml").write_text(encode_toml(with_world(plan, folder=folder, uplink=uplink)))
+    return plan
 
 
 def write_gateway_file(folder: Path, port: int, mqtt_version: str, plant: dict[str, object]) -> None:
@@ -167,11 +197,11 @@ def _receive_arguments(folder: Path, broker: Broker) -> list[str]:
     ]
 
 
-async def _trust_gateway(folder: Path) -> None:
+async def _trust_gateway(folder: Path, gateway: str) -> None:
     arguments = ["-m", "edge_agent.main", "identity", "--config", str(folder / "gateway.toml")]
     (folder / "gateway.pub").write_text(await _output(folder, "identity", *arguments))
     await backend(
-        folder, "trust", GATEWAY, str(folder / "gateway.pub"), "--store", str(folder / "backend.sqlite")
+        folder, "trust", gateway, str(folder / "gateway.pub"), "--store", str(folder / "backend.sqlite")
     )
 
 

@@ -13,17 +13,16 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from config.model import UplinkConfig
-from edge_agent.buffer.buffer import Buffer
-from edge_agent.buffer.outbox import OutboxMessage
 from edge_agent.faults import FaultCode, Faults
 from edge_agent.supervise import Backoff, supervise
-from edge_agent.uplink.lean import without_http
+from edge_agent.lean import without_http
+from edge_agent.uplink.mqtt import MakeClient, MqttClient
 from edge_agent.uplink.tls import explain, probe
 from protocols.errors import ProtocolError
 from protocols.uplink.cbor import decode_message
@@ -33,6 +32,10 @@ from protocols.uplink.messages import Message, MessageType, Receipt, Request
 with without_http():
     import aiomqtt
     from aiomqtt.exceptions import MqttConnectError
+
+if TYPE_CHECKING:
+    from edge_agent.buffer.buffer import Buffer, OutboxMessage
+    from edge_agent.streams import Streams
 
 IN_FLIGHT_MAX = 16
 PUBACK_TIMEOUT_S = 60.0
@@ -46,6 +49,13 @@ SPREAD_S_MAX = 225.0
 
 _SPREAD_TYPES = (MessageType.BATCH, MessageType.DICTIONARY)
 _FAULTS = tuple(code for code in FaultCode if code.value.startswith("uplink."))
+_ANSWERS = (  # what only somebody at the far end can cause: the way there is good
+    FaultCode.UPLINK_REFUSED,
+    FaultCode.UPLINK_CERTIFICATE,
+    FaultCode.UPLINK_HOST_NAME,
+    FaultCode.UPLINK_CLIENT_CERTIFICATE,
+    FaultCode.UPLINK_REJECTED,
+)
 log = logging.getLogger(__name__)
 
 
@@ -72,6 +82,8 @@ class LinkStatistics:
     bytes_published: int
     sessions: int
     downlinks_refused: int
+    last_answer_s: float | None = None  # the broker or its host said something, be it no
+    last_try_s: float | None = None  # to connect
 
 
 class _Client(aiomqtt.Client):
@@ -104,17 +116,24 @@ class Session:
         *,
         gateway: str,
         key_id: bytes,
-        context: ssl.SSLContext | None,
+        make_context: Callable[[], ssl.SSLContext] | None,
         backend_key: PublicKey | None,
-        buffer: Buffer,
+        buffer: Buffer | Streams,
         faults: Faults,
         seed: random.Random,
+        learn_time: Callable[[int], None],
+        make_client: MakeClient | None = None,
     ) -> None:
+        """`make_context`: the TLS context of one connection, by what is known of the time then; None: no TLS.
+        `learn_time` is told the time (UTC in ms since 1970) of each verified receipt. `make_client`: None for
+        a real network."""
         self._config = config
         self._gateway = gateway
         self._broker = urlsplit(config.url)
-        self._port = self._broker.port or (8883 if context else 1883)
-        self._context = context
+        self._port = self._broker.port or (8883 if make_context else 1883)
+        self._make_context = make_context
+        self._learn_time = learn_time
+        self._make_client = make_client or self._client
         self._backend_key = backend_key
         self._buffer = buffer
         self._faults = faults
@@ -133,6 +152,8 @@ class Session:
         self._bytes_published = 0
         self._sessions = 0
         self._downlinks_refused = 0
+        self._last_answer_s: float | None = None
+        self._last_try_s: float | None = None
 
     @property
     def broker(self) -> str:
@@ -152,6 +173,8 @@ class Session:
             self._bytes_published,
             self._sessions,
             self._downlinks_refused,
+            self._last_answer_s,
+            self._last_try_s,
         )
 
     def hurry(self) -> None:
@@ -178,26 +201,31 @@ class Session:
 
     def _tell_loss(self, error: SessionLost) -> None:
         self._last_error = error.text
+        if error.fault in _ANSWERS:
+            self._last_answer_s = asyncio.get_running_loop().time()
         self._faults.raise_(error.fault, "uplink", error.text)
         log.warning("uplink: %s", error.text)
 
     async def _serve(self) -> None:
+        context: ssl.SSLContext | None = None
+        self._last_try_s = asyncio.get_running_loop().time()
         try:
-            client = self._client()
+            context = self._make_context() if self._make_context else None
+            client = self._make_client(context)
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await client.__aenter__()
         except (aiomqtt.MqttError, OSError, ValueError) as error:
-            raise await self._diagnose(error) from error
+            raise await self._diagnose(error, context) from error
         self._opened()
         try:
             await self._converse(client)
-        except (aiomqtt.MqttError, TimeoutError) as error:
+        except (aiomqtt.MqttError, OSError) as error:  # TimeoutError is one
             raise SessionLost(FaultCode.UPLINK_LOST, f"{self.broker}: session ended ({error})") from error
         finally:
             self._change_state(connected=False)
             await _leave(client)
 
-    def _client(self) -> _Client:
+    def _client(self, context: ssl.SSLContext | None) -> _Client:
         version = self._config.mqtt_version
         return _Client(
             self._broker.hostname or "",
@@ -209,7 +237,7 @@ class Session:
             timeout=CONNECT_TIMEOUT_S / 2,
             max_inflight_messages=IN_FLIGHT_MAX,
             max_queued_incoming_messages=DOWN_QUEUE_MAX,
-            tls_context=self._context,
+            tls_context=context,
         )
 
     def _opened(self) -> None:
@@ -223,18 +251,20 @@ class Session:
     def _change_state(self, *, connected: bool) -> None:
         self._connected = connected
         self._state_since_s = asyncio.get_running_loop().time()
+        if connected:
+            self._last_answer_s = self._state_since_s
 
-    async def _diagnose(self, error: Exception) -> SessionLost:
+    async def _diagnose(self, error: Exception, context: ssl.SSLContext | None) -> SessionLost:
         """Find the reason that MQTT did not give; at most one extra connection for each failed one."""
         cause: BaseException | None = error.__context__ if isinstance(error, aiomqtt.MqttError) else error
         if isinstance(error, MqttConnectError):
             return SessionLost(FaultCode.UPLINK_REJECTED, f"{self.broker}: the broker answered: {error}")
-        if not isinstance(cause, OSError) and self._context is not None:
+        if not isinstance(cause, OSError) and context is not None:
             host = self._broker.hostname or ""
-            cause = await asyncio.to_thread(probe, host, self._port, self._context) or error
+            cause = await asyncio.to_thread(probe, host, self._port, context) or error
         return SessionLost(*explain(cause, self.broker))
 
-    async def _converse(self, client: _Client) -> None:
+    async def _converse(self, client: MqttClient) -> None:
         await client.subscribe(self._config.topic_down.format(gateway=self._gateway), qos=1)
         sending = asyncio.create_task(self._send_all(client), name="uplink.send")
         receiving = asyncio.create_task(self._receive_all(client), name="uplink.receive")
@@ -250,7 +280,7 @@ class Session:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._in_flight.clear()
 
-    async def _send_all(self, client: _Client) -> None:
+    async def _send_all(self, client: MqttClient) -> None:
         """Keep the line full: ask the outbox for what is next, publish it, wait for room or for news."""
         while True:
             room = min(IN_FLIGHT_MAX, client.receive_maximum) - len(self._in_flight)
@@ -261,13 +291,13 @@ class Session:
                 self._start_publish(client, message)
             await self._wait_for_change(full=room <= len(sendable), held_back=len(messages) > len(sendable))
 
-    def _start_publish(self, client: _Client, message: OutboxMessage) -> None:
+    def _start_publish(self, client: MqttClient, message: OutboxMessage) -> None:
         key = (message.stream, message.sequence)
         self._in_flight[key] = asyncio.create_task(
             self._publish(client, message), name=f"uplink.publish {key}"
         )
 
-    async def _publish(self, client: _Client, message: OutboxMessage) -> None:
+    async def _publish(self, client: MqttClient, message: OutboxMessage) -> None:
         topic = self._config.topic_up.format(gateway=self._gateway)
         await client.publish(topic, message.data, qos=1, timeout=PUBACK_TIMEOUT_S)
         await self._buffer.mark_published(message.stream, message.sequence)
@@ -306,7 +336,7 @@ class Session:
         for key in [key for key, task in self._in_flight.items() if task in done]:
             self._in_flight.pop(key).result()
 
-    async def _receive_all(self, client: _Client) -> None:
+    async def _receive_all(self, client: MqttClient) -> None:
         async for message in client.messages:
             payload = message.payload
             if isinstance(payload, bytes):
@@ -326,7 +356,9 @@ class Session:
             return
         if isinstance(content, Receipt):
             self._last_receipt_s = asyncio.get_running_loop().time()
-            self._held_to = content.held_to
+            self._learn_time(content.time_ms)
+            if content.stream == self._buffer.statistics().stream:
+                self._held_to = content.held_to
             await self._buffer.apply_receipt(content)
         elif isinstance(content, Request):
             if content.seal_now:
@@ -345,10 +377,10 @@ def _spread_s(key_id: bytes, batch_interval_s: int) -> float:
     return share * min(SPREAD_SHARE * batch_interval_s, SPREAD_S_MAX)
 
 
-async def _leave(client: _Client) -> None:
+async def _leave(client: MqttClient) -> None:
     """Say goodbye where that is possible; a broken session has nobody to say it to."""
     try:
         async with asyncio.timeout(5):
             await client.__aexit__(None, None, None)
-    except (aiomqtt.MqttError, TimeoutError) as error:
+    except (aiomqtt.MqttError, OSError) as error:
         log.debug("uplink: no goodbye: %s", error)

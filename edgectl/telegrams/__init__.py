@@ -13,11 +13,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from edgectl.telegrams.d0 import decrypted, find_d0, find_p1, without_parity
+from edgectl.telegrams.dlms import decrypted_dlms, find_dlms
+from edgectl.telegrams.mbus import find_mbus
 from edgectl.telegrams.modbus import find_modbus
 from edgectl.telegrams.sml import find_sml
 from edgectl.telegrams.stretch import Keys, Stretch, Telegram, Value
+from protocols.dlms.explain import explain_push
 from protocols.errors import DamagedTelegram, ProtocolError
 from protocols.iec62056_21.explain import explain_telegram
+from protocols.mbus.explain import explain_frame as explain_mbus
 from protocols.modbus.explain import Framing, explain_frame
 from protocols.modbus.listen import damaged_frame, listen_ascii, listen_rtu, listen_tcp
 from protocols.p1.encryption import is_encrypted
@@ -34,11 +38,12 @@ __all__ = [
     "Telegram",
     "Value",
     "decrypted",
+    "decrypted_dlms",
     "explain",
     "list_stretches",
 ]
 
-Protocol = Literal["modbus-rtu", "modbus-tcp", "modbus-ascii", "sml", "d0", "p1"]
+Protocol = Literal["modbus-rtu", "modbus-tcp", "modbus-ascii", "sml", "d0", "p1", "mbus", "dlms"]
 
 _NO_KEYS = Keys()
 _BLANKS = b" \t\r\n\0"
@@ -48,6 +53,8 @@ _FINDERS: dict[Protocol, Callable[[bytes, Keys], Iterator[Stretch]]] = {
     "modbus-ascii": lambda data, _keys: find_modbus(listen_ascii(data)),
     "d0": lambda data, _keys: find_d0(data),
     "p1": find_p1,
+    "mbus": lambda data, _keys: find_mbus(data),
+    "dlms": find_dlms,
 }
 _FRAMINGS: dict[Protocol, Framing] = {"modbus-rtu": "rtu", "modbus-tcp": "tcp", "modbus-ascii": "ascii"}
 _TEXT_PROTOCOLS = ("modbus-ascii", "d0", "p1")
@@ -72,8 +79,12 @@ def explain(protocol: Protocol, data: bytes, stretch: Stretch) -> list[Span]:
         spans = explain_frame(frame, data, _FRAMINGS[protocol])
     elif protocol == "sml" and data.startswith(SML_START, start):
         spans = explain_file(data[start:end], start)
+    elif protocol == "dlms" and not _is_noise(stretch):
+        spans = explain_push(data[start:end], start)
     elif protocol == "p1" and data.startswith(CIPHERED_START, start):
         spans = explain_ciphered(data[start:end], start)
+    elif protocol == "mbus":
+        spans = explain_mbus(data[start:end], start)
     elif protocol in ("d0", "p1") and not _is_noise(stretch):
         spans = explain_telegram(without_parity(data[start:end]), start)
     else:

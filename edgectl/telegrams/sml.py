@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
-from edge_agent.readers import server_id_text
+from edge_agent.serials import server_id_text
 from edgectl.telegrams.stretch import Stretch, Telegram, Value, chunks, damaged, name_of
 from protocols.errors import DamagedTelegram, ProtocolError
 from protocols.obis import format_obis

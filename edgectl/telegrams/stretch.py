@@ -13,7 +13,7 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Keys(NamedTuple):
-    """For encrypted P1: the meter's own key and the authentication key, 16 bytes each. Never shown."""
+    """For encrypted P1 and DLMS: the meter's key and the authentication key, 16 bytes each. Never shown."""
 
     key: bytes | None = None
     authentication_key: bytes | None = None
@@ -22,10 +22,35 @@ class Keys(NamedTuple):
         return "Keys(...)"
 
 
+class MbusPlace(NamedTuple):
+    """Where an M-Bus record stands among the others of its meter; None: not told.
+
+    `quantity`: the registry's name. `reason`: why there is no value, or what is wrong with it.
+    """
+
+    function: str | None = None
+    storage: int | None = None
+    tariff: int | None = None
+    subunit: int | None = None
+    quantity: str | None = None
+    reason: str | None = None
+
+
+class MbusHead(NamedTuple):
+    """Who sent an M-Bus telegram; None where it does not tell."""
+
+    manufacturer: str | None = None
+    id: str | None = None
+    version: int | None = None
+    medium: int | None = None
+    status: int | None = None
+
+
 class Value(NamedTuple):
     """One value. `name`: of the registry, of a Modbus register its table and address. None: not told.
 
-    `time`: the value's own, where it has one. `status`: the meter's status word.
+    `time`: the value's own, where it has one. `status`: the meter's status word. `mbus`: of M-Bus only, where
+    `name` is the kind of record with its qualifiers.
     """
 
     obis: str | None
@@ -34,18 +59,22 @@ class Value(NamedTuple):
     unit: str | None = None
     status: int | None = None
     time: str | None = None
+    mbus: MbusPlace | None = None
 
 
 class Telegram(NamedTuple):
     """One telegram. `meter`: its own number, or the unit on the bus. `time`: its date, where it tells one.
 
-    `error`: a well-formed telegram by which the device says no.
+    `error`: a well-formed telegram by which the device says no. `authenticated`: of DLMS, whether its tag was
+    verified; None elsewhere.
     """
 
     meter: str | None
     time: str | None
     values: tuple[Value, ...]
     error: ProtocolError | None = None
+    authenticated: bool | None = None
+    mbus: MbusHead | None = None
 
 
 class Stretch(NamedTuple):

@@ -7,8 +7,9 @@ log: end-to-end proofs compare the backend's store with that.
 Rules:
 - the true value is what the encoded register says, not what it was computed from: a binary32 register's
   value is the shortest decimal of its bits;
-- a counter's last digit moves on every ms (a binary32 cannot always follow), far faster than any load:
-  that no two reads are alike is worth more to a proof than a plausible bill. Gauges follow a load curve;
+- a counter's last digit moves on every ms (a binary32 cannot always follow), far faster than most loads:
+  that no two reads are alike is worth more to a proof than a plausible bill. Where that would be beyond what
+  the agent takes for possible, as with whole kWh, it moves more slowly. Gauges follow a load curve;
 - a scale register moves between two values, and what stands in the registers with it: whoever reads the two
   apart gets it wrong by a factor of ten;
 - a read that touches what the profile does not have is refused as a strict device would.
@@ -20,12 +21,23 @@ import functools
 import math
 import random
 import struct
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from config.catalogue import REGISTERS_OF_SCALE, register_count
-from config.profile import DeviceProfile, Identity, Object, Point, RegisterType, ScaleRegister, WordOrder
-from protocols.iec62056_21 import DataSet, Identification, Step, Value, answer, encode_push, unit_name
+from config.profile import (
+    DeviceProfile,
+    Identity,
+    Object,
+    Point,
+    RegisterType,
+    ScaleRegister,
+    TypeCode,
+    WordOrder,
+)
+from config.sunspec import has_models
+from hal.sim.sunspec import lay_out
+from protocols.iec62056_21 import DataSet, Identification, Station, Value, encode_push, unit_name
 from protocols.modbus.identification import encode_part
 from protocols.modbus.pdu import (
     ILLEGAL_ADDRESS,
@@ -71,13 +83,19 @@ _GAUGES = {  # unit of the quantity: middle and half of the range of its load cu
     "m3/h": (1.2, 1.1),
     "bar": (3.0, 0.5),
     "%": (50.0, 20.0),
+    "hPa": (1013.0, 20.0),
+    "ppm": (700.0, 250.0),
+    "dBm": (-85.0, 15.0),
 }
 _GAUGE_DEFAULT = (10.0, 5.0)
+_MS_PER_UNIT = {"GJ": 100_000, "mm": 10_000}  # a counter of others takes at least 1 s for its unit
+_MS_PER_UNIT_DEFAULT = 1000
+_POWERS = ("W", "var", "VA")
 _PHASES = 3  # by which a total is greater than the value of one phase
 _PERIODS_S = ((86_400.0, 0.6), (900.0, 0.3), (7.0, 0.1))  # of the load curve, with their shares
 
 COUNTER_START_MAX = 1_000_000  # last digits: an f32 in steps of 0.001 still resolves each one
-FLOAT_COUNTER_DIGITS = 1000  # to one of the register's own unit, in a floating-point register
+FLOAT_COUNTER_DECIMALS = 3  # of the register's own unit, in a floating-point register
 SCALE_STEP_MS = 7_000  # how often a scale register changes, as a meter's does with its load
 SML_COUNTER_EXPONENT = -4  # 0.1 mWh a digit, as EasyMeter Q3A sends
 SML_GAUGE_EXPONENT = -2
@@ -102,7 +120,7 @@ class SimRead(NamedTuple):
 Log = Callable[[SimRead], None]
 
 
-class _Curve(NamedTuple):
+class Curve(NamedTuple):
     """What the seed decided for a quantity: where its counter began, and where in its waves it stands."""
 
     counter_start: int
@@ -117,6 +135,7 @@ class _Register(NamedTuple):
     size_registers: int
     point: Point | None
     scale: ScaleRegister | None = None
+    fixed: bytes = b""  # what stands there, where that is neither of the three
 
 
 class SimMeter:
@@ -127,13 +146,17 @@ class SimMeter:
     """
 
     def __init__(self, profile: DeviceProfile, serial: str, seed: int, log: Log | None = None) -> None:
+        fixed: list[_Register] = []
+        if has_models(profile):
+            profile, start, image = lay_out(profile, serial)
+            fixed.append(_Register("holding", start, len(image) // 2, None, fixed=image))
         self.profile = profile
         self.serial = serial
         self._log = log
         names = [point.quantity for point in profile.points] + [item.quantity for item in profile.objects]
         self._quantities = {name: _registered(name) for name in names}
-        self._curves = {name: _chosen_curve(f"{seed} {serial} {name}") for name in names}
-        self._registers = _registers(profile)
+        self._curves = {name: chosen_curve(f"{seed} {serial} {name}") for name in names}
+        self._registers = fixed + _registers(profile)
         self._serial_bytes = self._encode_serial()
         self._server_id = server_id_of(serial) if profile.protocol == "sml" else b""
 
@@ -191,16 +214,17 @@ class SimMeter:
         self._report(0, elapsed_ms, self.values(elapsed_ms))
         return sent
 
-    def dialogue(
-        self, elapsed_ms: Callable[[], int], *, initial_baud: int, read_out_baud: int
-    ) -> Generator[Step, bytes, None]:
-        """The meter's side of the optical head, for ever; ValueError for rates that mode C does not have."""
+    def pushed(self, elapsed_ms: int) -> list[SmlValue]:
+        """All objects of the profile, for a pusher that encodes them its own way."""
+        self._report(0, elapsed_ms, self.values(elapsed_ms))
+        return self._objects(elapsed_ms)
+
+    def station(self, elapsed_ms: Callable[[], int], *, read_out_baud: int, address: str = "") -> Station:
+        """The meter behind an optical head or on a current loop; ValueError for rates that mode C does not
+        have."""
         character = str(_MODE_C_BAUDS.index(read_out_baud))
-        return answer(
-            Identification(SIM_MAKER, character, self.profile.name[:16]),
-            lambda: self._read_out(elapsed_ms()),
-            initial_baud=initial_baud,
-        )
+        identification = Identification(SIM_MAKER, character, self.profile.name[:16])
+        return Station(identification, lambda: self._read_out(elapsed_ms()), address)
 
     def _read_out(self, elapsed_ms: int) -> list[DataSet]:
         self._report(0, elapsed_ms, self.values(elapsed_ms))
@@ -237,8 +261,9 @@ class SimMeter:
         unit = _TEXT_UNITS.get(quantity.unit, quantity.unit)
         house_unit = unit_name(unit) or unit
         if quantity.kind == "counter":
-            counted = self._curves[item.quantity].counter_start + elapsed_ms
-            number = Scaled(counted, -TEXT_DECIMALS if unit != "1" else 0)
+            exponent = -TEXT_DECIMALS if unit != "1" else 0
+            digit = Scaled(1, exponent)
+            number = Scaled(counted(self._curves[item.quantity], quantity, digit, elapsed_ms), exponent)
         elif quantity.kind == "state":
             number = Scaled(1 + elapsed_ms // STATE_STEP_MS % 2, 0)
         else:
@@ -296,10 +321,10 @@ class SimMeter:
         """The registers as on the wire."""
         point = register.point
         if point is None:
-            return self._serial_bytes
+            return register.fixed or self._serial_bytes
         if register.scale is None:
             return _ordered(_encoded(point, self._raw(point, elapsed_ms)), point.order)
-        scale = _scale_at(elapsed_ms, register.scale)
+        scale = _scale_at(elapsed_ms, point)
         if register.scale.type.startswith("factor"):
             return scale.integer.to_bytes(2 * REGISTERS_OF_SCALE[register.scale.type], "big")
         power = scale.exponent.to_bytes(2, "big", signed=True)
@@ -315,7 +340,7 @@ class SimMeter:
             if exact is None:
                 raise ValueError(f"{point.quantity} has become infinite")
         else:
-            exact = Scaled(int(raw), 0).times(_scale_at(elapsed_ms, point.scale_register))
+            exact = Scaled(int(raw), 0).times(_scale_at(elapsed_ms, point))
         return exact.times(parse_decimal(point.scale)).times(
             _factor(point.unit, self._quantities[point.quantity])
         )
@@ -325,13 +350,15 @@ class SimMeter:
         quantity = self._quantities[point.quantity]
         is_float = point.type in _FLOATS
         if quantity.kind == "counter":
-            digits = self._curves[point.quantity].counter_start + elapsed_ms
+            digit = _last_digit(point).times(_factor(point.unit, quantity))
+            digits = counted(self._curves[point.quantity], quantity, digit, elapsed_ms)
             if is_float:
-                return digits / FLOAT_COUNTER_DIGITS
+                unit: int = 10**FLOAT_COUNTER_DECIMALS
+                return digits / unit
             steps = _scale_steps(elapsed_ms, point.scale_register)
             return digits // steps % (_integer_max(point) + 1)
         unit_factor = float(str(_factor(point.unit, quantity))) * float(point.scale)
-        unit_factor *= float(str(_scale_at(elapsed_ms, point.scale_register)))
+        unit_factor *= float(str(_scale_at(elapsed_ms, point)))
         wanted = self._gauge(quantity, elapsed_ms) / unit_factor
         return wanted if is_float else _clamped(round(wanted), point)
 
@@ -340,26 +367,21 @@ class SimMeter:
 
     def _object(self, item: Object, elapsed_ms: int) -> SmlValue:
         quantity = self._quantities[item.quantity]
-        obis = parse_obis(item.obis)
+        is_dlms = self.profile.protocol == "dlms"
+        obis = parse_obis(item.address if is_dlms and item.address else item.obis)
         if quantity.kind in ("identity", "time"):
             return SmlValue(obis, self._server_id)
         code = _dlms_unit(quantity)
         if quantity.kind == "counter":
-            digits = self._curves[item.quantity].counter_start + elapsed_ms
+            digit = Scaled(1, SML_COUNTER_EXPONENT).times(_factor(DLMS_UNITS[code], quantity))
+            digits = counted(self._curves[item.quantity], quantity, digit, elapsed_ms)
             return SmlValue(obis, Scaled(digits, SML_COUNTER_EXPONENT), code)
         per_unit = float(str(_factor(DLMS_UNITS[code], quantity)))
         digits = round(self._gauge(quantity, elapsed_ms) / per_unit * 10**-SML_GAUGE_EXPONENT)
         return SmlValue(obis, Scaled(digits, SML_GAUGE_EXPONENT), code)
 
     def _gauge(self, quantity: Quantity, elapsed_ms: int) -> float:
-        """The load curve of a quantity in its unit: a day, a quarter of an hour and some seconds overlaid."""
-        middle, half = _GAUGES.get(quantity.unit, _GAUGE_DEFAULT)
-        wave = sum(
-            share * math.sin(2 * math.pi * (elapsed_ms / 1000 / period_s + phase))
-            for (period_s, share), phase in zip(_PERIODS_S, self._curves[quantity.name].phases, strict=True)
-        )
-        is_total = quantity.unit in ("W", "var", "VA") and quantity.name.endswith("_total")
-        return (middle + half * wave) * (_PHASES if is_total else 1)
+        return gauge_at(self._curves[quantity.name], quantity, elapsed_ms)
 
     def _encode_serial(self) -> bytes:
         identity = self.profile.identity
@@ -435,9 +457,21 @@ def _registered(name: str) -> Quantity:
         raise ValueError(f"quantity {name!r} is not in the registry") from None
 
 
-def _chosen_curve(seed: str) -> _Curve:
+def gauge_at(curve: Curve, quantity: Quantity, elapsed_ms: int) -> float:
+    """The load curve of a quantity in its unit: a day, a quarter of an hour and some seconds overlaid."""
+    middle, half = _GAUGES.get(quantity.unit, _GAUGE_DEFAULT)
+    wave = sum(
+        share * math.sin(2 * math.pi * (elapsed_ms / 1000 / period_s + phase))
+        for (period_s, share), phase in zip(_PERIODS_S, curve.phases, strict=True)
+    )
+    is_total = quantity.unit in ("W", "var", "VA") and quantity.name.endswith("_total")
+    return (middle + half * wave) * (_PHASES if is_total else 1)
+
+
+def chosen_curve(seed: str) -> Curve:
+    """The curve that a seed chooses."""
     chance = random.Random(seed)
-    return _Curve(chance.randrange(COUNTER_START_MAX), tuple(chance.random() for _ in _PERIODS_S))
+    return Curve(chance.randrange(COUNTER_START_MAX), tuple(chance.random() for _ in _PERIODS_S))
 
 
 def _registers(profile: DeviceProfile) -> list[_Register]:
@@ -451,7 +485,34 @@ def _registers(profile: DeviceProfile) -> list[_Register]:
     ]
     if (identity := profile.identity) is not None:
         registers.append(_Register(identity.table, identity.address, register_count(identity), None))
+    if (code := profile.type_code) is not None:
+        size_registers = register_count(code)
+        registers.append(_Register(code.table, code.address, size_registers, None, fixed=_type_code(code)))
     return registers
+
+
+def _type_code(code: TypeCode) -> bytes:
+    """The first of the codes that the family has, as it stands in the registers."""
+    size_bytes = 2 * register_count(code)
+    if code.type == "string":
+        return _ordered(code.holds[0].encode("ascii").ljust(size_bytes), code.order)
+    number = int(code.holds[0], 0)
+    digits = str(number).rjust(2 * size_bytes, "0")
+    data = bytes.fromhex(digits) if code.type.startswith("bcd") else number.to_bytes(size_bytes, "big")
+    return _ordered(data, code.order)
+
+
+def counted(curve: Curve, quantity: Quantity, digit: Scaled, elapsed_ms: int) -> int:
+    """How many last digits, each `digit` in the quantity's unit, a counter has counted by then."""
+    ms_per_unit = _MS_PER_UNIT.get(quantity.unit, _MS_PER_UNIT_DEFAULT)
+    return curve.counter_start + elapsed_ms // max(1, round(float(str(digit)) * ms_per_unit))
+
+
+def _last_digit(point: Point) -> Scaled:
+    """The finest step of a counter's register, in the point's unit."""
+    if point.type in _FLOATS:
+        return parse_decimal(point.scale).times(Scaled(1, -FLOAT_COUNTER_DECIMALS))
+    return parse_decimal(point.scale).times(_scale_at(0, point))
 
 
 def _scale_steps(elapsed_ms: int, scale: ScaleRegister | None) -> int:
@@ -462,12 +523,15 @@ def _scale_steps(elapsed_ms: int, scale: ScaleRegister | None) -> int:
     return 2 if scale.type.startswith("factor") else 10
 
 
-def _scale_at(elapsed_ms: int, scale: ScaleRegister | None) -> Scaled:
-    """By what the register's number is to be multiplied at that time: 0.01 or 0.1, or a factor 1 or 2."""
+def _scale_at(elapsed_ms: int, point: Point) -> Scaled:
+    """By what the register's number is to be multiplied at that time: 0.01 or 0.1, or a factor 1 or 2. Power
+    in a single register would not fit then, and is multiplied by 1 or 10."""
+    scale = point.scale_register
     steps = _scale_steps(elapsed_ms, scale)
     if scale is None or scale.type.startswith("factor"):
         return Scaled(steps, 0)
-    return Scaled(1, -2 if steps == 1 else -1)
+    finest = 0 if point.unit in _POWERS and register_count(point) == 1 else -2
+    return Scaled(1, finest if steps == 1 else finest + 1)
 
 
 def _factor(unit: str, quantity: Quantity) -> Scaled:

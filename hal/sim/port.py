@@ -6,6 +6,8 @@
     sim://modbus-rtu-tcp?...  RTU framing behind a serial server
     sim://sml?meter=ehz-sml:SERIAL&period_ms=2000
     sim://p1?meter=p1-dsmr5:SERIAL&period_ms=1000    sim://d0-push?meter=d0-electricity:SERIAL
+    sim://dlms-push?meter=dlms-electricity:SERIAL&framing=hdlc&encrypted=1    framings: hdlc, gbt, mbus, bare
+    sim://mbus?meter=mbus-heat@5:12345678&meter=mbus-water:87654321.ZRI.16.07    a loop, by secondary address
     sim://d0?meter=d0-electricity:SERIAL&read_out_baud=9600    a meter that is asked, and switches its rate
 
 Further keys: `format` (8N1), `turnaround_ms`, and the probabilities of LineFaults (`noise_before=0.01`).
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,12 +32,16 @@ from urllib.parse import parse_qsl, urlsplit
 
 from config.catalogue import catalogue
 from config.model import CharacterFormat
+from config.profile import DeviceProfile
 from hal.api import Port, PortError
 from hal.serial_port import open_serial_port
 from hal.sim.head import SimHead
-from hal.sim.line import LineFaults, SimLine, SimPushLine, SimTcpServer
+from hal.sim.line import LineFaults, Pusher, SimLine, SimPushLine, SimTcpServer
+from hal.sim.mbus import LoopMeter, MbusLoop, SimMbusLine, usual_turnaround_bits
+from hal.sim.mbus_meters import SimMbusMeter
 from hal.sim.meters import ModbusSimulation, SimMeter, SimRead
 from hal.tcp_port import open_tcp_port
+from protocols.iec62056_21 import answer_several
 from protocols.modbus.ascii import AsciiServer
 from protocols.modbus.rtu import RtuServer
 from protocols.modbus.tcp import TcpServer
@@ -43,7 +50,7 @@ LOG_BYTES_MAX = 64 * 1024 * 1024
 PERIOD_DEFAULT_MS: Final = 2_000  # reference: SML meters push every 1 to 4 s
 READ_OUT_BAUD_DEFAULT: Final = 9600
 TURNAROUND_DEFAULT_MS: Final = 5.0
-PUSH_KINDS: Final = ("sml", "d0-push", "p1")
+PUSH_KINDS: Final = ("sml", "d0-push", "p1", "dlms-push")
 SERIAL_DEFAULT: Final = "1"
 SML_SERIAL_DEFAULT: Final = "1EMH0012345678"
 
@@ -58,6 +65,8 @@ _KEYS: Final = _PROBABILITIES | {
     "period_ms",
     "log",
     "read_out_baud",
+    "framing",
+    "encrypted",
 }
 
 
@@ -74,9 +83,11 @@ class _Spec(NamedTuple):
     read_out_baud: int
     faults: LineFaults
     log: Callable[[SimRead], None] | None
+    framing: str = "hdlc"
+    encrypted: bool = False
 
 
-Simulation = SimLine | SimPushLine | SimHead | SimTcpServer
+Simulation = SimLine | SimPushLine | SimHead | SimTcpServer | SimMbusLine
 
 
 class SimPort:
@@ -151,6 +162,8 @@ def _read_url(url: str, baud: int, character_format: str) -> _Spec:
         read_out_baud=int(options.get("read_out_baud", READ_OUT_BAUD_DEFAULT)),
         faults=_read_faults(options),
         log=_open_log(Path(options["log"])) if "log" in options else None,
+        framing=options.get("framing", "hdlc"),
+        encrypted=options.get("encrypted", "0") == "1",
     )
 
 
@@ -170,16 +183,24 @@ def _build(spec: _Spec) -> Simulation:
     if not spec.meters:
         raise ValueError("no meter=...")
     if spec.kind == "d0":
-        meter = _make_meter(spec, *spec.meters[0])
+        several = len(spec.meters) > 1
+        stations = [
+            _make_meter(spec, *named).station(
+                _boot_ms, read_out_baud=spec.read_out_baud, address=str(named[1]) if several else ""
+            )
+            for named in spec.meters
+        ]
         return SimHead(
-            lambda: meter.dialogue(_boot_ms, initial_baud=spec.baud, read_out_baud=spec.read_out_baud),
+            lambda: answer_several(stations, initial_baud=spec.baud),
             character_format=spec.character_format,
             faults=spec.faults,
             seed=spec.seed,
         )
+    if spec.kind == "mbus":
+        return _build_loop(spec)
     if spec.kind in PUSH_KINDS:
         return SimPushLine(
-            _make_meter(spec, *spec.meters[0]),
+            _make_pusher(spec),
             period_ms=spec.period_ms,
             elapsed_ms=_boot_ms,
             baud=spec.baud,
@@ -214,16 +235,41 @@ def _build(spec: _Spec) -> Simulation:
             faults=spec.faults,
             seed=spec.seed,
         )
-    known = ", ".join(("modbus-rtu", "modbus-ascii", "modbus-tcp", "modbus-rtu-tcp", "d0", *PUSH_KINDS))
+    kinds = ("modbus-rtu", "modbus-ascii", "modbus-tcp", "modbus-rtu-tcp", "d0", "mbus", *PUSH_KINDS)
+    known = ", ".join(kinds)
     raise ValueError(f"unknown kind {spec.kind!r}; known are {known}")
 
 
-def _make_meter(spec: _Spec, profile: str, _unit: int, serial: str) -> SimMeter:
+def _make_pusher(spec: _Spec) -> Pusher:
+    meter = _make_meter(spec, *spec.meters[0])
+    if spec.kind != "dlms-push":
+        return meter
+    from hal.sim.dlms import DlmsPusher
+
+    return DlmsPusher(meter, framing=spec.framing, encrypted=spec.encrypted)
+
+
+def _build_loop(spec: _Spec) -> SimMbusLine:
+    """An M-Bus loop; how long each meter takes to answer comes from the seed, too."""
+    chance = random.Random(spec.seed)
+    meters = [
+        SimMbusMeter(_profile(name), serial, primary, spec.seed, _boot_ms, spec.log)
+        for name, primary, serial in spec.meters
+    ]
+    stations = [LoopMeter(meter.station(spec.baud), usual_turnaround_bits(chance)) for meter in meters]
+    return SimMbusLine(MbusLoop(stations), baud=spec.baud, faults=spec.faults, seed=spec.seed)
+
+
+def _profile(name: str) -> DeviceProfile:
     known = catalogue()
-    if profile not in known:
-        raise ValueError(f"no device profile {profile!r}; known are {', '.join(sorted(known))}")
+    if name not in known:
+        raise ValueError(f"no device profile {name!r}; known are {', '.join(sorted(known))}")
+    return known[name]
+
+
+def _make_meter(spec: _Spec, profile: str, _unit: int, serial: str) -> SimMeter:
     default = SML_SERIAL_DEFAULT if spec.kind == "sml" else SERIAL_DEFAULT
-    return SimMeter(known[profile], serial or default, spec.seed, spec.log)
+    return SimMeter(_profile(profile), serial or default, spec.seed, spec.log)
 
 
 def _open_log(path: Path) -> Callable[[SimRead], None]:

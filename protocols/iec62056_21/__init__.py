@@ -7,19 +7,17 @@ Programming mode is not here: nothing is ever written to a meter.
 
 from __future__ import annotations
 
+from protocols.dialogue import Pause, Receive, Send, SetBaud, Step
 from protocols.iec62056_21.data_sets import DataSet, Value, obis_of, unit_name
 from protocols.iec62056_21.framing import TELEGRAM_BYTES_MAX
 from protocols.iec62056_21.identification import Identification
 from protocols.iec62056_21.session import (
     WAKE_UP_STANDARD,
     WAKE_UP_ULTRAHEAT,
-    Pause,
-    Receive,
-    Send,
-    SetBaud,
-    Step,
+    Station,
     WakeUp,
     answer,
+    answer_several,
     read_out,
 )
 from protocols.iec62056_21.telegram import D0Receiver, D0Telegram, encode_block, encode_push
@@ -36,10 +34,12 @@ __all__ = [
     "Receive",
     "Send",
     "SetBaud",
+    "Station",
     "Step",
     "Value",
     "WakeUp",
     "answer",
+    "answer_several",
     "encode_block",
     "encode_push",
     "obis_of",

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 
+from protocols.dialogue import Pause, Receive, Send, SetBaud, Step
 from protocols.errors import ProtocolError
 from protocols.iec62056_21.data_sets import DataSet
 from protocols.iec62056_21.identification import (
@@ -34,37 +35,6 @@ ACK = b"\x06"
 _REQUEST = re.compile(rb"/\?([ -~]{0,32}?)!\r?\n")
 _OPTION = re.compile(rb"\x060([0-6])0\r?\n")  # normal protocol, rate, data read-out
 REQUEST_BYTES_MAX = 64
-
-
-class Send(NamedTuple):
-    """Send `data`; done when its last bit has left."""
-
-    data: bytes
-
-
-class SetBaud(NamedTuple):
-    """Set the port to `baud` in both directions; 7 data bits, even parity, 1 stop bit stay."""
-
-    baud: int
-
-
-class Pause(NamedTuple):
-    """Wait."""
-
-    seconds: float
-
-
-class Receive(NamedTuple):
-    """Send back what comes, as soon as anything does; b"" when nothing came within `timeout_s`.
-
-    `missing_bytes`: the least number of bytes that could complete anything.
-    """
-
-    timeout_s: float
-    missing_bytes: int = 1
-
-
-Step = Send | SetBaud | Pause | Receive
 
 
 class WakeUp(NamedTuple):
@@ -131,7 +101,7 @@ def _identify(
         if found and not (isinstance(found[-1], ProtocolError) and found[-1].code == "d0.cut"):
             return found[-1]
     if not received_bytes:
-        return ProtocolError("d0.silent", "no answer to the sign-on")
+        return ProtocolError("d0.silent", "no answer to the sign-on; is the head in its place?")
     return ProtocolError("d0.no_identification", f"{received_bytes} bytes came, and no identification")
 
 
@@ -180,6 +150,14 @@ def encode_request(address: str = "") -> bytes:
     return request
 
 
+class Station(NamedTuple):
+    """One meter of a current loop; `data_sets` gives what it has to say at that moment."""
+
+    identification: Identification
+    data_sets: Callable[[], Sequence[DataSet]]
+    address: str = ""
+
+
 def answer(
     identification: Identification,
     data_sets: Callable[[], Sequence[DataSet]],
@@ -192,9 +170,17 @@ def answer(
     `data_sets` gives what the meter has to say at that moment. A reader that does not acknowledge in mode C
     gets the read-out at the initial rate, as the standard wants it.
     """
+    return answer_several([Station(identification, data_sets, address)], initial_baud=initial_baud)
+
+
+def answer_several(
+    stations: Sequence[Station], *, initial_baud: int = INITIAL_BAUD
+) -> Generator[Step, bytes, None]:
+    """The side of all meters of a current loop, for ever. A sign-on without address, which all of several
+    would answer at once, none of them answers here."""
     while True:
         yield SetBaud(initial_baud)
-        yield from _wait_request(address)
+        identification, data_sets, _ = yield from _wait_request(stations)
         yield Pause(identification.reaction_s)
         yield Send(encode_identification(identification))
         baud = {"A": initial_baud, "B": identification.baud}.get(identification.mode)
@@ -206,17 +192,20 @@ def answer(
         yield Send(encode_block(data_sets()))
 
 
-def _wait_request(address: str) -> Generator[Step, bytes, None]:
-    """Until somebody signs on to this meter; zeros before an address do not count (6.3.1)."""
-    wanted = ("", address.lstrip("0"))
+def _wait_request(stations: Sequence[Station]) -> Generator[Step, bytes, Station]:
+    """The meter to which somebody signs on; zeros before an address do not count (6.3.1)."""
+    wanted = {station.address.lstrip("0"): station for station in stations}
+    if len(stations) == 1:
+        wanted[""] = stations[0]
     heard = b""
     while True:
         heard = heard[-REQUEST_BYTES_MAX:] + (yield Receive(REACTION_S_MAX))
         requests = list(_REQUEST.finditer(heard))
         if requests:
             heard = heard[requests[-1].end() :]
-            if requests[-1][1].decode("latin-1").lstrip("0") in wanted:
-                return
+            found = wanted.get(requests[-1][1].decode("latin-1").lstrip("0"))
+            if found is not None:
+                return found
 
 
 def _wait_option(identification: Identification, initial_baud: int) -> Generator[Step, bytes, int]:

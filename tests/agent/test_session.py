@@ -70,11 +70,12 @@ async def open_gateway(
         config,
         gateway="du-test-01",
         key_id=Signer(KEY).key_id,
-        context=client_context(pki.ca, pki.gateway.certificate, pki.gateway.key),
+        make_context=lambda: client_context(pki.ca, pki.gateway.certificate, pki.gateway.key),
         backend_key=BACKEND_KEY.public_key(),
         buffer=buffer,
         faults=faults,
         seed=random.Random(1),
+        learn_time=lambda utc_ms: None,
     )
     heard: asyncio.Queue[bytes] = asyncio.Queue()
     async with listener(broker, pki, heard):
@@ -171,5 +172,9 @@ async def test_a_receipt_frees_and_a_forged_one_only_raises_a_fault(tmp_path: Pa
                 assert gateway.buffer.statistics().messages_acknowledged == 0
                 await backend.publish(down, Signer(BACKEND_KEY).sign(receipt), qos=1)
                 await wait_until(lambda: gateway.buffer.statistics().messages_acknowledged == 2)
+                other = encode_message(Receipt(1, 2, stream ^ 1, 9, (), (), 100, 0))  # of another stream
+                await backend.publish(down, Signer(BACKEND_KEY).sign(other), qos=1)
+                await backend.publish(down, Signer(KEY).sign(other), qos=1)
+                await wait_until(lambda: gateway.session.statistics().downlinks_refused == 2)
             assert gateway.session.statistics().held_to == 1
     assert SERIES == 6  # what one batch of this table carries

@@ -87,6 +87,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> 
     database = sqlite3.connect(path)
     database.execute("DROP INDEX readings_mapped")
     database.execute("DROP TABLE pieces")
+    database.execute("PRAGMA user_version = 0")
     for table in ("readings", "events"):
         for column in ("uncertainty_ms", "clock_source", "mapped"):
             database.execute(f"ALTER TABLE {table} DROP COLUMN {column}")

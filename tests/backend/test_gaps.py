@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from typing import Any
 
@@ -9,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend import report
 from backend.completeness import UNEXPLAINED, Missing, Reason, SlotSeen, find_missing
 from backend.gaps import Period, findings, prove
 from backend.main import main
 from backend.store import Store
 from protocols.uplink.columns import Slot
-from protocols.uplink.messages import Gap, GapCause, Instant, Wall
-from tests.backend.gateway import INTERVAL_MS, Gateway, minute_slots
+from protocols.uplink.messages import Gap, GapCause, Instant, SeriesTable, Wall
+from tests.backend.gateway import INTERVAL_MS, TABLE, Gateway, minute_slots
 
 ALWAYS = Period(None, None)
 WALL = Wall(offset_ms=1_789_999_980_000, source=2, uncertainty_ms=20)  # boot time 0 is a full minute of UTC
@@ -166,6 +168,94 @@ def test_clones_restarts_and_forgeries_are_named(store: Store, gateway: Gateway)
     other.signer = gateway.signer
     store.take(other.dictionary())
     assert sorted(finding.code for finding in findings(store)) == ["clone", "forged", "stream-restarted"]
+
+
+def second_stream(gateway: Gateway, stream: int = 99) -> Gateway:
+    """Another stream of the same gateway."""
+    other = Gateway(stream=stream)
+    other.signer = gateway.signer
+    return other
+
+
+FLAT: SeriesTable = (dataclasses.replace(TABLE[0], id="flat-3"),)
+
+
+def flat_slots(store: Store, gateway: Gateway, *minutes: range) -> None:
+    for each in minutes:
+        store.take(gateway.batch(minute_slots(each.start, len(each)), table=FLAT, wall=WALL))
+
+
+def test_a_second_stream_that_tells_its_name_is_no_restart(store: Store, gateway: Gateway) -> None:
+    flat = second_stream(gateway)
+    for each, name in ((gateway, "main"), (flat, "household-3")):
+        store.take(each.dictionary(TABLE if each is gateway else FLAT))
+        store.take(each.event("stream.open", name))
+    send(store, gateway, range(10))
+    flat_slots(store, flat, range(10))
+    assert list(findings(store)) == []
+    anew = second_stream(gateway, 100)
+    store.take(anew.event("stream.open", "household-3"))
+    [finding] = findings(store)
+    assert (finding.code, finding.text[:26]) == ("stream-restarted", '2 streams "household-3": t')
+    names = {stream["stream"]: stream["name"] for stream in report.status(store)["streams"]}
+    assert names == {77: "main", 99: "household-3", 100: "household-3"}
+
+
+def test_the_gaps_and_holes_of_one_stream_explain_nothing_in_another(store: Store, gateway: Gateway) -> None:
+    flat = second_stream(gateway)
+    store.take(gateway.event("stream.open", "main"))
+    store.take(flat.event("stream.open", "household-3"))
+    store.take(gateway.dictionary())
+    store.take(flat.dictionary(FLAT))
+    send(store, gateway, range(3), range(5, 8))
+    flat_slots(store, flat, range(3))
+    flat.next += 1  # lost on the way, at the time of the others' missing slots
+    flat_slots(store, flat, range(5, 8))
+    store.take(flat.gap(gap(GapCause.OVERLOAD, minute(2), minute(5))))
+    proofs = {proof.meter: proof for proof in prove(store, ALWAYS, quantity=1)}
+    assert [run.reason for run in proofs["m1"].missing] == [UNEXPLAINED]
+    assert proofs["flat-3"].verdict == "gaps"
+    store.take(gateway.gap(gap(GapCause.OVERLOAD, minute(2), minute(5))))
+    proofs = {proof.meter: proof for proof in prove(store, ALWAYS, quantity=1)}
+    assert proofs["m1"].verdict == "gaps"
+
+
+def test_a_stream_that_is_sent_once_a_day_is_not_missing_what_others_have_since(
+    store: Store, gateway: Gateway
+) -> None:
+    flat = second_stream(gateway)
+    store.take(gateway.dictionary())
+    store.take(flat.dictionary(FLAT))
+    flat_slots(store, flat, range(5))
+    send(store, gateway, range(60))
+    assert {proof.meter: proof.verdict for proof in prove(store, ALWAYS, quantity=1)} == {
+        "m1": "complete",
+        "flat-3": "complete",
+    }
+
+
+def test_a_meter_that_moved_is_judged_across_both_streams(store: Store, gateway: Gateway) -> None:
+    flat = second_stream(gateway)
+    store.take(gateway.event("stream.open", "main"))
+    store.take(flat.event("stream.open", "household-3"))
+    store.take(gateway.dictionary())
+    store.take(flat.dictionary(TABLE))
+    send(store, gateway, range(5))
+    send(store, flat, range(8, 20))
+    [run] = proof_of(store).missing
+    assert (run.count, run.reason) == (3, UNEXPLAINED)
+    store.take(gateway.gap(gap(GapCause.STOPPED, minute(4), minute(8))))  # of the stream that it left
+    assert [run.reason for run in proof_of(store).missing] == ["stopped"]
+
+
+def test_a_stream_that_began_anew_gives_the_reasons_of_the_one_before(store: Store, gateway: Gateway) -> None:
+    anew = second_stream(gateway)
+    store.take(gateway.dictionary())
+    send(store, gateway, range(5))
+    store.take(anew.gap(gap(GapCause.STORAGE_DAMAGED, minute(4), minute(8))))
+    store.take(anew.dictionary())
+    send(store, anew, range(8, 10))
+    assert [run.reason for run in proof_of(store).missing] == ["storage-damaged"]
 
 
 def test_the_command_says_it_in_text_and_json_and_by_its_exit_code(

@@ -144,6 +144,7 @@ MISTAKES = [
     ("[buffer]", "batch_interval_s = 0\n[buffer]", "[uplink] batch_interval_s", "1 to 86400"),
     ("flush_interval_s = 10", "flush_interval_s = 900", "[buffer] flush_interval_s", "less than"),
     ("flush_interval_s = 10", "size_bytes_max = 1000", "[buffer] size_bytes_max", "1048576"),
+    ("flush_interval_s = 10", "card_endurance_gb = 0", "[buffer] card_endurance_gb", "1 to 10000000"),
     ("serial:///dev", "serial://dev", '[[line]] "bus" url', "absolute path"),
     ("serial:///", "usb:///", '[[line]] "bus" url', "serial://, rfc2217://"),
     ("serial:///dev/serial/by-path/first", "tcp://10.0.0.1", '[[line]] "bus" url', "tcp://HOST:PORT"),
@@ -376,7 +377,7 @@ def test_a_file_that_is_no_text_or_not_there_is_told(folder: Path) -> None:
 def test_the_report_names_file_key_value_and_right(folder: Path) -> None:
     text = format_problems(problems_of(folder, GOOD.replace("interval_s = 60", "interval_s = 0")))
     assert re.search(
-        r"gateway\.toml:\n +1\. \[\[meter\]\] \"house\" interval_s = 0\n +right: 1 to 86400", text
+        r"gateway\.toml:\n +1\. line \d+: \[\[meter\]\] \"house\" interval_s = 0\n +right: 1 to 86400", text
     )
     assert text.endswith("1 problem; nothing was started.")
 

@@ -8,7 +8,7 @@ import pytest
 
 from protocols.obis import format_obis, parse_obis
 from protocols.quantities import QUANTITIES, by_name, by_number, by_obis
-from protocols.units import UNIT_NAMES
+from protocols.units import UNIT_NAMES, conversion
 
 # A new quantity is appended here too. A line that has stood in a release is never changed or removed.
 PROMISED = """
@@ -166,6 +166,55 @@ PROMISED = """
 152 energy_reactive_export_l3
 153 current_total
 154 voltage_avg
+155 energy_active_sum_tariff1
+156 energy_active_sum_tariff2
+157 energy_reactive_sum_tariff1
+158 energy_reactive_sum_tariff2
+159 energy_reactive_import_tariff1
+160 energy_reactive_import_tariff2
+161 energy_reactive_export_tariff1
+162 energy_reactive_export_tariff2
+163 voltage_l1_l2
+164 voltage_l2_l3
+165 voltage_l3_l1
+166 phase_sequence
+167 energy_active_net_l1
+168 energy_active_net_l2
+169 energy_active_net_l3
+170 power_dc_total
+171 operating_state
+172 battery_soc
+173 battery_soh
+174 battery_cycles
+175 voltage_dc
+176 power_battery
+177 power_home_from_battery
+178 power_home_from_grid
+179 power_home_from_pv
+180 grid_power_active_total
+181 energy_yield_day
+182 energy_pv_dc_total
+183 sensor_status
+184 temperature_dewpoint
+185 air_volume_flow
+186 voc_relative
+187 sound_level
+188 pressure_air_relative
+189 precipitation_type
+190 precipitation_intensity
+191 precipitation_event
+192 precipitation_day
+193 wind_gust
+194 uptime
+195 signal_rssi
+196 temperature_modem
+197 pulse_count_s1
+198 pulse_count_s2
+199 pulse_count_s3
+200 pulse_count_s4
+201 energy_heat_gj_total
+202 energy_heat_gj_due_date
+203 energy_cooling_gj_total
 """
 
 
@@ -194,6 +243,14 @@ def test_every_quantity_that_has_values_has_a_unit_that_can_be_converted() -> No
             assert quantity.unit in UNIT_NAMES or quantity.unit == "kWh/m3", quantity
         else:
             assert quantity.unit == "", quantity
+
+
+def test_what_is_another_quantity_in_another_unit_is_so_because_no_exact_conversion_exists() -> None:
+    for quantity in QUANTITIES:
+        if quantity.same_as:
+            assert not quantity.obis
+            with pytest.raises(ValueError):
+                conversion(quantity.unit, by_name(quantity.same_as).unit)
 
 
 def test_people_find_both_languages() -> None:

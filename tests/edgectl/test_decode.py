@@ -37,10 +37,19 @@ from protocols.p1 import encrypt_telegram
 from protocols.sml import SmlReceiver, SmlTelegram, SmlTime, SmlValue, encode_telegram
 from protocols.sml.transport import encode_file
 from protocols.value import Scaled
+from tests.protocols.dlms_samples import TELEGRAMS as DLMS_TELEGRAMS
+from tests.protocols.mbus_samples import FRAMES as MBUS_FRAMES
+from tests.protocols.mbus_samples import OTHERS as MBUS_OTHERS
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPORA = ROOT / "../shared/corpora"
-FOLDERS: dict[str, Protocol] = {"sml": "sml", "iec62056_21": "d0", "dsmr_p1": "p1"}
+FOLDERS: dict[str, Protocol] = {
+    "sml": "sml",
+    "dlms": "dlms",
+    "iec62056_21": "d0",
+    "dsmr_p1": "p1",
+    "mbus": "mbus",
+}
 RECORDINGS = sorted(
     (protocol, path)
     for folder, protocol in FOLDERS.items()
@@ -131,6 +140,8 @@ TELEGRAMS: dict[Protocol, list[bytes]] = {
     "sml": [SML, encode_telegram(SERVER, [], kermit=True), encode_file(b"\x76\x01"), SML[:-3]],
     "d0": [D0, D0_PUSH, b"/?!\r\n", encode_block(D0_SETS)],
     "p1": [P1, P1_ENCRYPTED, P1[:-8]],
+    "dlms": [*DLMS_TELEGRAMS, DLMS_TELEGRAMS[0][:-3], DLMS_TELEGRAMS[0][30:]],
+    "mbus": [*MBUS_FRAMES, *MBUS_OTHERS, MBUS_FRAMES[0][:-3], b"".join(MBUS_OTHERS)],
 }
 
 
@@ -485,7 +496,7 @@ def test_a_dzg_meter_has_its_sign_put_right_where_the_user_says_so(decode: Decod
 
 
 def test_most_recordings_of_every_protocol_hold_a_telegram() -> None:
-    for protocol, least in (("sml", 28), ("p1", 14), ("d0", 11)):
+    for protocol, least in (("sml", 28), ("p1", 14), ("d0", 11), ("mbus", 64)):
         paths = [path for each, path in RECORDINGS if each == protocol]
         found = [
             any(each.telegrams for each in list_stretches(protocol, path.read_bytes())) for path in paths

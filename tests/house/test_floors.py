@@ -30,7 +30,11 @@ NOT_IN_PROTOCOLS = {
     "logging": "a codec returns what went wrong; who called it decides what is logged",
 }
 SCREEN = ("typer", "rich", "pydantic", "amqtt")
-DISTRIBUTIONS = {"serial": "pyserial", "paho": "paho-mqtt"}  # where the import's name is another
+DISTRIBUTIONS = {
+    "dbus_fast": "dbus-fast",
+    "serial": "pyserial",
+    "paho": "paho-mqtt",
+}  # where the import's name is another
 
 
 def is_in(module: str, package: str) -> bool:

@@ -28,7 +28,7 @@ from hal.clock import SystemClock
 from hal.storage import FolderStorage
 from protocols.p1 import P1Telegram
 from protocols.value import NullCause
-from tests.line.worker import Kept
+from tests.line.worker import Kept, parts_of
 
 COUNTER = ("energy_active_import_total",)
 Worker = D0Worker | PushWorker[P1Telegram]
@@ -52,16 +52,14 @@ async def open_rig(
     port: LinePort[LineDriver] = LinePort(line, open_line, faults, random.Random(1))
     with tempfile.TemporaryDirectory() as folder:
         clock = BootClock(FolderStorage(Path(folder)), SystemClock("kernel"))
-    started_ms = clock.boot_ms()
+    parts = parts_of(clock, kept, faults)
     worker: Worker
     if is_d0:
         reader = D0Reader(profile, meter, 0)
-        worker = D0Worker(line, state, reader, port, clock, kept, faults, started_ms=started_ms)
+        worker = D0Worker(line, [(state, reader)], port, parts)
     else:
         p1 = P1Reader(profile, meter, 0)
-        worker = PushWorker(
-            line, state, p1, PlainP1Receiver, port, clock, kept, faults, started_ms=started_ms
-        )
+        worker = PushWorker(line, state, p1, PlainP1Receiver, port, parts)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(port.run()), group.create_task(worker.run())]
         try:

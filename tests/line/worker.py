@@ -17,9 +17,11 @@ from edge_agent.clock import BootClock
 from edge_agent.faults import Faults
 from edge_agent.line_port import LinePort
 from edge_agent.meter_state import MeterState, initial_identity
+from edge_agent.parts import Parts
 from edge_agent.poll_worker import PollWorker
-from edge_agent.readers import ModbusReader
-from edge_agent.reading import Reading
+from edge_agent.pulse_counts import PulseCounts
+from edge_agent.readers import ModbusReader, make_reader
+from edge_agent.reading import Reading, Sink
 from edge_agent.workers import open_line
 from hal.clock import SystemClock
 from hal.storage import FolderStorage
@@ -49,6 +51,11 @@ class Kept:
                 self._came.clear()
                 await self._came.wait()
         return self.readings[begin:]
+
+
+def parts_of(clock: BootClock, sink: Sink, faults: Faults) -> Parts:
+    """What a worker without pulses works with, from now on."""
+    return Parts(clock, sink, faults, PulseCounts(None, []), lambda *_: None, clock.boot_ms())
 
 
 class Rig:
@@ -101,11 +108,13 @@ async def open_rig(
             quantities=quantities,
         )
         state = MeterState(meter, profile, initial_identity(meter))
-        pairs.append((state, ModbusReader(profile, meter, unit * 10)))
+        reader = make_reader(profile, meter, unit * 10)
+        assert isinstance(reader, ModbusReader)
+        pairs.append((state, reader))
     port = LinePort(line, open_line, faults, random.Random(1))
     with tempfile.TemporaryDirectory() as folder:
         clock = BootClock(FolderStorage(Path(folder)), SystemClock("kernel"))
-    worker = PollWorker(line, pairs, port, clock, kept, faults, started_ms=clock.boot_ms())
+    worker = PollWorker(line, pairs, port, parts_of(clock, kept, faults))
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(port.run()), group.create_task(worker.run())]
         try:

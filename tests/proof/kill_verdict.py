@@ -10,17 +10,20 @@
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from protocols.quantities import by_name
+from backend.completeness import UNEXPLAINED
+from protocols.quantities import by_name, by_number
 from tests.proof.kills import FLUSH_INTERVAL_MS, INTERVAL_S, LAST_SEEN_MS_MAX, Evidence, Killed
 
 LISTENING_MS = 1_000  # after the first answer of any meter all lines are open, with much to spare
 SLOT_MS = 1_000 * INTERVAL_S
+GRID_TOLERANCE_MS = 5  # each run reads the offset to UTC anew
 
 Series = tuple[str, str]
 
@@ -61,7 +64,8 @@ class Row(NamedTuple):
 
 class Verdict(NamedTuple):
     """`lost_at_last`: answers to the last run, which ended in an orderly way; `wrong`: stored values that
-    no meter gave."""
+    no meter gave; `unproven`: missing answers in slots that the backend's own proof does not name as missing;
+    `unexplained`: what it cannot explain, and what it found wrong with the stream."""
 
     rows: list[Row]
     bound_ms: int
@@ -70,6 +74,9 @@ class Verdict(NamedTuple):
     doubled: int
     wrong: int
     lost_at_last: list[Missing]
+    unproven: list[Missing]
+    unexplained: list[str]
+    missing_slots: int
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -84,7 +91,8 @@ def judge(evidence: Evidence) -> Verdict:
     ]
     begins = [killed.began_ms for killed in evidence.kills] + [evidence.last_began_ms]
     lives: list[list[Missing]] = [[] for _ in begins]
-    for each in _missing(answers, matches, list(_listening(evidence))):
+    missing = list(_missing(answers, matches, list(_listening(evidence))))
+    for each in missing:
         lives[bisect_right(begins, each.answered_ms) - 1].append(each)
     twice = Counter(bisect_right(begins, ms) - 1 for ms in doubles)
     rows = [
@@ -98,7 +106,47 @@ def judge(evidence: Evidence) -> Verdict:
         len(doubles),
         wrong,
         lives[-1],
+        _unproven(evidence, missing),
+        _unexplained(evidence),
+        sum(proof.missing_slots for proof in evidence.proofs),
     )
+
+
+def _unproven(evidence: Evidence, missing: list[Missing]) -> list[Missing]:
+    """The proof begins with a series' first slot on the schedule: reads at a start lie beside it. And a slot
+    that such a read, or another answer, has filled is none that is missing."""
+    filled: dict[Series, list[int]] = defaultdict(list)
+    for row in evidence.readings:
+        filled[row["meter"], row["quantity"]].append(row["due_ms"])
+    runs: dict[Series, list[tuple[int, int]]] = defaultdict(list)
+    for proof in evidence.proofs:
+        name = proof.meter, by_number(proof.quantity).name
+        runs[name] = [(m.start.ms, m.end.ms + SLOT_MS) for m in proof.missing if m.end is not None]
+    first = {
+        series: min(filter(functools.partial(_is_on_grid, evidence.grid_ms), dues), default=0)
+        for series, dues in filled.items()
+    }
+    return [
+        each
+        for each in missing
+        if each.answered_ms > first.get(each.series, 0)
+        and not any(each.answered_ms - SLOT_MS < due_ms <= each.answered_ms for due_ms in filled[each.series])
+        and not any(start < each.answered_ms < end for start, end in runs[each.series])
+    ]
+
+
+def _is_on_grid(grid_ms: int, due_ms: int) -> bool:
+    return (due_ms - grid_ms + GRID_TOLERANCE_MS) % SLOT_MS <= 2 * GRID_TOLERANCE_MS
+
+
+def _unexplained(evidence: Evidence) -> list[str]:
+    found = [
+        f"{proof.meter} {proof.quantity}: {missing}"
+        for proof in evidence.proofs
+        for missing in proof.missing
+        if missing.reason == UNEXPLAINED
+    ]
+    return found + [f"{finding.code}: {finding.text}" for finding in evidence.findings]
 
 
 def _answers(meter_log: list[dict[str, Any]]) -> dict[Series, list[Answer]]:

@@ -15,7 +15,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
+from backend import gaps
+from backend.gaps import Finding, SeriesProof
+from backend.store import Store
 from config.model import LineConfig, MeterConfig
 from edge_agent.demo.judge import count_held, count_sealed
 from edge_agent.demo.plant import boot_ms
@@ -29,6 +33,7 @@ BATCH_INTERVAL_S = 2
 INTERVAL_S = 1
 STATUS_PERIOD_S = 0.1
 LAST_SEEN_MS_MAX = 1_000  # a status older than this says little about the kill
+MISSING_TOLD_MAX = 10_000  # each run of missing slots of a series: a kill makes one or two
 
 
 class Life(NamedTuple):
@@ -52,9 +57,10 @@ class Killed:
     status_ms: int = 0
 
 
-@dataclass(slots=True)
+@dataclass
 class Evidence:
-    """What is left when all is over: the meters' own log, the backend's store, and the kills between."""
+    """What is left when all is over: the meters' own log, the backend's store with its own proof of each
+    series, and the kills between."""
 
     kills: list[Killed]
     last_began_ms: int
@@ -62,6 +68,8 @@ class Evidence:
     readings: list[dict[str, Any]]
     gaps: list[dict[str, Any]]
     store_status: dict[str, Any]
+    proofs: list[SeriesProof]
+    findings: list[Finding]
     cuts: int
 
     @property
@@ -70,7 +78,7 @@ class Evidence:
         known = [killed.status["buffer"]["flush_ms_max"] for killed in self.kills if killed.status]
         return max(known, default=0)
 
-    @property
+    @functools.cached_property
     def grid_ms(self) -> int:
         """Where on the boot axis slots lie, modulo the interval: most readings of the store are on it."""
         places = Counter(row["due_ms"] % (1000 * INTERVAL_S) for row in self.readings)
@@ -192,6 +200,10 @@ async def _drain(gateway: Gateway, relay: Relay) -> None:
 
 def _gather(gateway: Gateway, kills: list[Killed], began_ms: int, cuts: int) -> Evidence:
     rows = (gateway.folder / "meters.jsonl").read_text().splitlines()
+    with contextlib.closing(Store(gateway.store_path, boot_ms)) as store:
+        with mock.patch.object(gaps, "MISSING_TOLD_MAX", MISSING_TOLD_MAX):
+            proofs = list(gaps.prove(store, gaps.Period(None, None)))
+        found = list(gaps.findings(store))
     return Evidence(
         kills,
         began_ms,
@@ -199,5 +211,7 @@ def _gather(gateway: Gateway, kills: list[Killed], began_ms: int, cuts: int) -> 
         gateway.readings(),
         gateway.gaps(),
         gateway.store_status(),
+        proofs,
+        found,
         cuts,
     )

@@ -18,6 +18,7 @@ from edge_agent.faults import Faults
 from edge_agent.line import LineMemory
 from edge_agent.line_port import LinePort
 from edge_agent.meter_state import MeterState, initial_identity
+from edge_agent.parts import Parts
 from edge_agent.pulse_counts import FILES, PulseCounts, PulseMeter
 from edge_agent.pulse_reader import PulseReader
 from edge_agent.pulse_worker import PulseWorker
@@ -55,17 +56,20 @@ class Rig:
         line = Line(LineConfig(id="in-1", url="sim://s0", protocol="s0"), (0,), 9600, "8N1", 0.5, 0.0)
         self.clock = clock
         self.faults = Faults(clock.boot_ms)
+        parts = Parts(
+            clock,
+            self,
+            self.faults,
+            self.counts,
+            lambda code, _, details: self.events.append((code, details)),
+            clock.boot_ms(),
+        )
         self.worker = PulseWorker(
             line,
             MeterState(self.meter, profile, initial_identity(self.meter)),
             reader,
             LinePort(line, self.open, self.faults, random.Random(1)),
-            self.counts,
-            clock,
-            self,
-            self.faults,
-            lambda code, _, details: self.events.append((code, details)),
-            started_ms=clock.boot_ms(),
+            parts,
         )
 
     async def open(self, _line: Line, _memory: LineMemory) -> EdgeSource:

@@ -15,8 +15,9 @@ from config.catalogue import catalogue
 from config.model import MeterConfig
 from config.profile import DeviceProfile, Identity, Point
 from edge_agent.poll_plan import RegisterBlock
-from edge_agent.readers import ModbusReader, same_serial
+from edge_agent.readers import ModbusReader
 from edge_agent.reading import Reading
+from edge_agent.serials import same_serial
 from protocols.quantities import by_name, by_number
 from protocols.value import NullCause, Quality, Scaled, parse_decimal
 

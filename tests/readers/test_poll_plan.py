@@ -1,5 +1,4 @@
-"""Requests: every point once, within the limits, and no more of them than a slower judge finds.
-Slots: each exactly once, given out or named as missed."""
+"""Slots: each exactly once, given out or named as missed; and when a silent meter is asked again."""
 
 from __future__ import annotations
 
@@ -9,97 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.catalogue import catalogue
-from config.profile import Limits, Point
 from edge_agent.poll_plan import (
+    BACK_OFF_MS_FIRST,
+    BACK_OFF_MS_MAX,
     MISSED_MAX,
     NEVER_MS,
+    BackOff,
     DueRead,
     PlannedMeter,
     PollPlan,
-    RegisterBlock,
-    plan_requests,
-    point_size,
 )
-
-TYPES = ("u16", "u32", "f64")
-
-
-def point(address: int, kind: str = "u16", table: str = "input") -> Point:
-    return Point(quantity="voltage_l1", table=table, address=address, type=kind, unit="V", evidence="")  # type: ignore[arg-type]
-
-
-@st.composite
-def points(draw: st.DrawFn) -> list[Point]:
-    """Some points, none over another, in any order, in up to two tables."""
-    made = []
-    for table in draw(st.sampled_from([("input",), ("holding", "input"), ("coil",)])):
-        address = draw(st.integers(0, 50))
-        for _ in range(draw(st.integers(0, 12))):
-            made.append(point(address, "u16" if table == "coil" else draw(st.sampled_from(TYPES)), table))
-            address += point_size(made[-1]) + draw(st.sampled_from([0, 0, 1, 2, 3, 7, 20, 60]))
-    return draw(st.permutations(made))
-
-
-LIMITS = st.builds(Limits, registers_max=st.integers(4, 40), gap_registers_max=st.integers(0, 10))
-
-
-def fewest(wanted: list[Point], size_max: int, gap_max: int) -> int:
-    """By trying every way to cut the sorted points into runs (dynamic programming)."""
-    spans = sorted((p.address, p.address + point_size(p)) for p in wanted)
-    best = [0] + [len(spans)] * len(spans)
-    for last in range(1, len(spans) + 1):
-        for first in range(last):
-            run = spans[first:last]
-            narrow = all(b[0] - a[1] <= gap_max for a, b in itertools.pairwise(run))
-            if narrow and run[-1][1] - run[0][0] <= size_max:
-                best[last] = min(best[last], best[first] + 1)
-    return best[-1]
-
-
-@given(points(), LIMITS)
-def test_every_point_is_read_exactly_once_within_the_limits_and_in_the_fewest_requests(
-    wanted: list[Point], limits: Limits
-) -> None:
-    blocks = plan_requests(wanted, limits)
-    key = repr
-    assert sorted((p for block in blocks for p in block.points), key=key) == sorted(wanted, key=key)
-    needed = 0
-    for table in {p.table for p in wanted}:
-        scale = 16 if table == "coil" else 1
-        here = [p for p in wanted if p.table == table]
-        needed += fewest(here, limits.registers_max * scale, limits.gap_registers_max * scale)
-    assert len(blocks) == needed
-    for block in blocks:
-        check_block(block, limits)
-
-
-def check_block(block: RegisterBlock, limits: Limits) -> None:
-    scale = 16 if block.table == "coil" else 1
-    assert block.count <= limits.registers_max * scale
-    covered = sorted((p.address, p.address + point_size(p)) for p in block.points)
-    assert (block.address, block.address + block.count) == (covered[0][0], covered[-1][1])
-    gaps = [after[0] - before[1] for before, after in itertools.pairwise(covered)]
-    assert max(gaps, default=0) <= limits.gap_registers_max * scale
-    assert {p.table for p in block.points} == {block.table}
-
-
-def test_points_that_overlap_are_read_together() -> None:
-    (block,) = plan_requests([point(10, "f64"), point(11), point(12, "u32")], Limits(registers_max=4))
-    assert (block.address, block.count) == (10, 4)
-
-
-def test_the_catalogue_needs_these_requests() -> None:
-    spans = {
-        name: [(block.address, block.count) for block in plan_requests(profile.points, profile.limits)]
-        for name, profile in catalogue().items()
-        if profile.protocol == "modbus"
-    }
-    assert spans == {
-        "eastron-sdm630": [(0, 80), (224, 26), (342, 40)],
-        "abb-b23": [(20480, 8), (21600, 24), (23296, 28), (23340, 1), (23354, 4)],
-        "siemens-pac2200": [(1, 42), (55, 16), (801, 16)],
-    }
 
 
 def test_a_meter_is_read_at_once_and_then_at_full_intervals_of_utc() -> None:
@@ -184,3 +102,39 @@ def test_no_slot_comes_twice_and_none_is_lost(
     for mine, should in zip(taken, right, strict=True):
         assert len(mine) == len(should)
         assert all(slot in (-1, expected) for slot, expected in zip(mine, should, strict=True))
+
+
+def test_slots_of_a_meter_that_is_still_being_read_stay_in_the_plan() -> None:
+    plan = PollPlan([PlannedMeter(1_000), PlannedMeter(1_000)], 0, 0)
+    assert plan.pop_due(500, busy={0}) == [DueRead(1, 0)]
+    assert plan.pop_due(2_100, busy={0}) == [DueRead(1, 2_000, (1_000,))]
+    assert plan.pop_due(2_200) == [DueRead(0, 2_000, (0, 1_000))]
+
+
+def test_a_due_read_says_for_which_slots_it_stands() -> None:
+    assert DueRead(0, 9_000).oldest_ms(1_000) == 9_000
+    assert DueRead(0, 9_000, (7_000, 8_000)).oldest_ms(1_000) == 7_000
+    untold = DueRead(0, 9_000, (7_000, 8_000), 3)
+    assert untold.oldest_ms(1_000) == 4_000
+    assert untold.untold_ms(1_000) == (3_000, 7_000)
+
+
+def test_one_lost_answer_is_forgiven_and_then_a_meter_is_asked_more_and_more_seldom() -> None:
+    back_off = BackOff()
+    asked = []
+    for due_ms in range(0, 400_000, 1_000):
+        if back_off.may_ask(due_ms):
+            asked.append(due_ms)
+            back_off.note_failure(due_ms)
+    periods = [after - before for before, after in itertools.pairwise(asked)]
+    assert periods[:6] == [1_000, BACK_OFF_MS_FIRST, 10_000, 20_000, 40_000, BACK_OFF_MS_MAX]
+    assert set(periods[5:]) == {BACK_OFF_MS_MAX}
+    back_off.note_answer()
+    assert back_off.may_ask(400_000)
+
+
+def test_a_meter_read_each_minute_is_asked_in_each_of_its_slots_however_long_it_is_silent() -> None:
+    back_off = BackOff()
+    for due_ms in range(0, 10_000_000, BACK_OFF_MS_MAX):
+        assert back_off.may_ask(due_ms)
+        back_off.note_failure(due_ms)

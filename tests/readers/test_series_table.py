@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from config.load import Gateway, load_gateway
-from edge_agent.readers import ModbusReader, SmlReader, first_series, readers, series_table
+from edge_agent.readers import ModbusReader, first_series, readers, series_table
+from edge_agent.sml_reader import SmlReader
 from protocols.quantities import by_name
 from protocols.uplink.messages import Medium, Series
 

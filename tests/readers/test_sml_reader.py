@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from config.catalogue import catalogue
 from config.model import MeterConfig
-from edge_agent.readers import SmlReader, server_id_text
 from edge_agent.reading import Reading
+from edge_agent.serials import server_id_text
+from edge_agent.sml_reader import SmlReader
 from protocols.obis import parse_obis
 from protocols.quantities import by_number
 from protocols.sml import SmlReceiver, SmlTelegram

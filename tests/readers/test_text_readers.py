@@ -25,10 +25,10 @@ def d0(profile: str, lines: bytes, **config: object) -> tuple[D0Reader, D0Telegr
     return D0Reader(catalogue()[profile], msgspec.structs.replace(METER, **config), 10), found[0]
 
 
-def p1(lines: bytes) -> tuple[P1Reader, P1Telegram]:
+def p1(lines: bytes, **config: object) -> tuple[P1Reader, P1Telegram]:
     found = P1Receiver(checksums="ignored").receive_data(P1 + lines + b"!\r\n")
     assert isinstance(found[0], P1Telegram), found
-    return P1Reader(catalogue()["p1-dsmr5"], METER, 0), found[0]
+    return P1Reader(catalogue()["p1-dsmr5"], msgspec.structs.replace(METER, **config), 0), found[0]
 
 
 def told(reader: D0Reader | P1Reader, telegram: object) -> dict[str, str]:
@@ -81,6 +81,30 @@ def test_a_heat_meter_writes_addresses_of_its_own() -> None:
     assert reader.serial_of(telegram) == "66153690"
 
 
+def test_a_heat_meter_that_counts_in_gj_has_its_exact_value_in_gj() -> None:
+    lines = b"6.8(0104.598*GJ)6.26(01589.28*m3)9.21(66153690)\r\n"
+    values = {"energy_heat_gj_total": "104.598", "volume_heat_total": "1589.28"}
+    assert told(*d0("ultraheat-t550-d0", lines)) == values
+    named = ("energy_heat_total", "energy_heat_gj_total")
+    values = {"energy_heat_total": "NOT_SENT", "energy_heat_gj_total": "104.598"}
+    assert told(*d0("ultraheat-t550-d0", lines, quantities=named)) == values
+
+
+def test_a_number_without_unit_has_the_one_that_the_profile_states() -> None:
+    profile = catalogue()["d0-electricity"]
+    stated = tuple(
+        msgspec.structs.replace(entry, unit="Wh") if entry.obis == "1-0:1.8.0" else entry
+        for entry in profile.objects
+    )
+    _, telegram = d0("d0-electricity", b"1.8.0(0017500)\r\n1.8.1(17.5*kWh)\r\n1.8.2(17.5)\r\n")
+    reader = D0Reader(msgspec.structs.replace(profile, objects=stated), METER, 10)
+    assert told(reader, telegram) == {
+        "energy_active_import_total": "17.500",
+        "energy_active_import_tariff1": "17.5",
+        "energy_active_import_tariff2": "CORRUPT",
+    }
+
+
 def test_a_configured_serial_number_that_no_telegram_tells_marks_the_values() -> None:
     reader, telegram = d0("d0-electricity", b"1.8.0(1*kWh)\r\n", serial="123")
     assert reader.decode(telegram, 1, 2)[0].remark == Quality.IDENTITY_UNVERIFIED
@@ -101,6 +125,33 @@ def test_gas_and_water_are_found_on_whichever_channel_they_are() -> None:
         "volume_water_cold_total": "12.345",
     }
     assert reader.serial_of(telegram) == "K8"
+
+
+@pytest.mark.parametrize(
+    ("channels", "values"),
+    [
+        ((), {"volume_gas_total": "111.1", "volume_water_cold_total": "7"}),
+        (("2",), {"volume_gas_total": "0.107"}),
+        (("G002",), {"volume_gas_total": "0.107"}),
+        (("g2", "3"), {"volume_water_cold_total": "7"}),
+        (("G001", "W1"), {"volume_gas_total": "111.1", "volume_water_cold_total": "7"}),
+        (("G003",), {}),
+    ],
+)
+def test_of_several_channels_of_a_medium_the_named_one_counts(
+    channels: tuple[str, ...], values: dict[str, str]
+) -> None:
+    lines = (
+        b"0-1:24.1.0(003)\r\n0-1:96.1.0(47303031)\r\n0-1:24.2.1(170102161005W)(00111.1*m3)\r\n"
+        b"0-2:24.1.0(003)\r\n0-2:96.1.0(47303032)\r\n0-2:24.2.1(170102161005W)(00000.107*m3)\r\n"
+        b"0-3:24.1.0(007)\r\n0-3:96.1.0(5731)\r\n0-3:24.2.1(170102161005W)(00007*m3)\r\n"
+    )
+    assert told(*p1(lines, channels=channels)) == values
+
+
+def test_heat_in_gj_comes_from_its_channel() -> None:
+    lines = b"0-1:24.1.0(004)\r\n0-1:24.2.1(200426223325S)(00246.138*GJ)\r\n"
+    assert told(*p1(lines)) == {"energy_heat_gj_total": "246.138"}
 
 
 @pytest.mark.parametrize("cut", [1, 5, 16, 40])

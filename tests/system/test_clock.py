@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import sys
 from pathlib import Path
@@ -61,17 +62,25 @@ async def test_readings_under_an_untrusted_clock_are_kept_apart_without_a_date(t
         due_ms = sorted({row["due_ms"] for row in rows})[1:]  # the first is the read at the start
         assert all(due % 1000 == 0 for due in due_ms), "slots lie on full intervals of the boot axis"
 
-        # Once someone vouches for the clock, what comes is dated, and what was undated stays so.
-        undated = max(row["sequence"] for row in rows)
+        # Once someone vouches for the clock, what comes is dated, and a signed time map dates what was not.
+        last_ms = max(row["time_ms"] for row in rows)
         await gateway.agent.stop()
         gateway.settings.clock = "operator"
         gateway.agent.launcher = (sys.executable,)
         gateway.write_config()
         await gateway.agent.start()
-        rows = await gateway.wait_readings(lambda rows: any(row["utc"] for row in rows))
-        assert all(row["utc"] == "" for row in rows if row["sequence"] <= undated)
-        assert all(row["utc"] for row in rows if row["time_ms"] >= _first_dated(rows))
+        rows = await gateway.wait_readings(
+            lambda rows: all(row["utc"] for row in rows) and any(row["time_ms"] > last_ms for row in rows)
+        )
+        [boot] = {row["boot"] for row in rows}
+        assert boot >= 1
+        offsets_ms = {utc_ms(row["utc"]) - row["time_ms"] for row in rows}
+        assert max(offsets_ms) - min(offsets_ms) <= 100, "one boot has one axis, and one offset to UTC"
+        assert {row["clock_source"] for row in rows} == {"operator"}
+        assert all(row["uncertainty_ms"] >= 1_000 for row in rows)
+        assert gateway.store_status()["undated"] == 0
+        assert wrong_values(plant, rows) == []
 
 
-def _first_dated(rows: list[dict[str, object]]) -> int:
-    return min(row["time_ms"] for row in rows if row["utc"])  # type: ignore[type-var, return-value]
+def utc_ms(text: str) -> int:
+    return round(dt.datetime.fromisoformat(text).timestamp() * 1000)

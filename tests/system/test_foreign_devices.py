@@ -189,8 +189,13 @@ async def test_registers_of_pymodbus_servers_stand_exactly_in_the_store(tmp_path
     ):
         await check_store(gateway)
         assert not await gateway.faults()
-        identities = {row["id"]: row["identity"] for row in (await gateway.status())["meters"]}
-        assert identities == {"pac": "unconfigured", "sdm": "verified", "b23": "verified"}
+        told = (await gateway.status())["meters"]
+        assert {row["id"]: row["identity"] for row in told} == {
+            "pac": "unconfigured",
+            "sdm": "verified",
+            "b23": "verified",
+        }
+        assert {row["id"]: row["unverified"] for row in told} == {"pac": 2, "sdm": 0, "b23": 0}
 
 
 def with_order(profile: DeviceProfile, order: WordOrder) -> DeviceProfile:

@@ -155,6 +155,7 @@ class Settings:
     size_bytes_max: int = 64 * 1024 * 1024
     keepalive_s: int = 20
     receipt_interval_s: float = 0.5
+    keys: str = ""
     more: str = ""  # TOML to stand at the file's end
 
 
@@ -402,6 +403,7 @@ def gateway_toml(gateway: Gateway) -> str:
         state_folder=str(gateway.state_folder),
         socket=str(gateway.socket),
         clock=settings.clock,  # type: ignore[arg-type]  # the loader judges it
+        keys=settings.keys,
     )
     buffer = BufferConfig(size_bytes_max=settings.size_bytes_max, flush_interval_s=settings.flush_interval_s)
     tables = [("[gateway]", head), ("[uplink]", uplink), ("[buffer]", buffer)]

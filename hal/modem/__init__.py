@@ -1,0 +1,1 @@
+"""Cellular modems: `api` is what the rooms above use; `modem_manager` and `at_modem` stand behind it."""
