@@ -94,8 +94,10 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A gateway's file that was judged good. Paths are absolute; profiles are those that meters use. `digest`:
-    the first 16 digits of the SHA-256 of the file (as sha256sum tells it), with the site's own profiles behind it."""
+    """A gateway's file that was judged good. Paths are absolute; profiles are those that meters use.
+
+    `digest`: the first 16 digits of the SHA-256 of the file (as sha256sum tells it), with the site's own
+    profiles behind it."""
 
     file: GatewayFile
     folder: Path

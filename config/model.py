@@ -124,7 +124,7 @@ class UplinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 class BufferConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[buffer]`. `size_bytes_max` bounds journal, outbox and side files together. `card_endurance_gb`: how
-    much may be written to the card in its life, as its maker states it; only `edgectl outbox explain` uses it."""
+    much may be written to the card in its life, as its maker states it; used by `edgectl outbox explain`."""
 
     size_bytes_max: int = 256 * 1024 * 1024
     flush_interval_s: float = 10.0

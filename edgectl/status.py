@@ -139,7 +139,8 @@ def _meters(words: Words, meters: list[MeterStatus], fine_shown_max: int) -> Ite
         style = BAD if meter_rank(meter) < 3 else DOUBTFUL if meter_rank(meter) == 3 else ""
         identity = Text(words.known(f"identity.{meter.identity}", meter.identity), _identity_style(meter))
         age, value = Text(_age(words, meter), style), _headline(words, meter)
-        table.add_row(Text(meter.id, style), meter.line, meter.secondary or str(meter.address), age, value, identity)
+        address = meter.secondary or str(meter.address)
+        table.add_row(Text(meter.id, style), meter.line, address, age, value, identity)
     if shown:
         yield table
     if folded := len(ordered) - len(shown):

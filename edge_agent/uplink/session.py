@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 from config.model import UplinkConfig
 from edge_agent.faults import FaultCode, Faults
-from edge_agent.supervise import Backoff, supervise
 from edge_agent.lean import without_http
+from edge_agent.supervise import Backoff, supervise
 from edge_agent.uplink.mqtt import MakeClient, MqttClient
 from edge_agent.uplink.tls import explain, probe
 from protocols.errors import ProtocolError
