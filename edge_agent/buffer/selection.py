@@ -36,7 +36,8 @@ class Selection:
             if row[0] in chosen or row[1:] in excluded:
                 continue
             self._sends_since_backlog = 0 if turn else self._sends_since_backlog + 1
-            needed = [d for d in _unsent_dictionary_of(outbox, row[0]) if d[1:] not in excluded]
+            dictionary = _unsent_dictionary_of(outbox, row[0])
+            needed = [d for d in dictionary if d[0] not in chosen and d[1:] not in excluded]
             for each in [*needed, row][: limit - len(chosen)]:
                 chosen[each[0]] = None
         return list(chosen)

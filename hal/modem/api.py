@@ -37,7 +37,7 @@ class ModemError(Exception):
 
 class ModemGone(ModemError):
     """No such modem at present: "modem.gone" (unplugged, in reset, not recognised yet), "modem.ambiguous"
-    (several, and none named), or "modem.service" (ModemManager does not run).
+    (several, and none named), or "modem.service" (ModemManager does not run, or hangs).
     """
 
 
@@ -51,7 +51,8 @@ class ModemRefused(ModemError):
     "modem.pin_wrong", "modem.pin_tries" (too few left, not tried), "modem.sim" (missing, locked, failed),
     "modem.denied" (registration), "modem.roaming" (registered abroad, not allowed by the site),
     "modem.no_network" (not registered in time), "modem.context" (the connection), "modem.unsupported"
-    (this modem or service cannot), "modem.refused" (any other).
+    (this modem or service cannot), "modem.port" (another program holds its AT port, or it is not permitted),
+    "modem.refused" (any other).
     """
 
     def __init__(
@@ -156,7 +157,7 @@ class ModemStatus:
 class Modem(Protocol):
     """One modem. Calls may come from one task at a time.
 
-    Each may raise ModemGone and ModemSilent; those that change something ModemRefused, too.
+    Each may raise ModemGone, ModemSilent and ModemRefused; a status only ModemRefused("modem.port").
     """
 
     async def status(self) -> ModemStatus:

@@ -61,8 +61,10 @@ from hal.modem.modem_manager_values import (
 )
 from hal.modem.registering import check_sim, wait_registered
 
-CALL_S_MAX: Final = 5.0  # of what ModemManager answers from memory
+SERVICE_S_MAX: Final = 3.0  # for what ModemManager has in memory
+CALL_S_MAX: Final = 5.0  # for what needs a short exchange with the modem at most
 ALIVE_S_MAX: Final = 8.0  # it gives the modem 3 s itself, more where other commands stand before
+ALIVE_DISABLED_S_MAX: Final = 2.5  # less than what ModemManager gives the modem
 SIGNAL_RATE_S: Final = 30  # how often ModemManager asks the modem for levels
 ROOT: Final = "/org/freedesktop/ModemManager1"
 POWER_LOW: Final = 2  # MMModemPowerState
@@ -182,9 +184,7 @@ class ModemManagerModem:
 
     async def _find(self) -> tuple[str, Interfaces]:
         """Path and properties of our modem."""
-        objects: Mapping[str, Interfaces] = await self._call(
-            ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"
-        )
+        objects = await self._objects()
         found = [item for item in objects.items() if MODEM in item[1] and self._is_ours(item[1])]
         if not found:
             name = self._imei or self._device or "any modem"
@@ -196,6 +196,18 @@ class ModemManagerModem:
             imeis = ", ".join(str(imei_of(modem)) for _, modem in found)
             raise ModemGone("modem.ambiguous", f"several modems ({imeis}); name one by its IMEI")
         return found[0]
+
+    async def _objects(self) -> Mapping[str, Interfaces]:
+        """All modems. ModemManager has them in memory: where that takes long, it hangs itself."""
+        manager = "org.freedesktop.DBus.ObjectManager"
+        try:
+            found: Mapping[str, Interfaces] = await self._call(
+                ROOT, manager, "GetManagedObjects", limit_s=SERVICE_S_MAX
+            )
+        except ModemSilent:
+            text = "ModemManager hangs; `systemctl restart ModemManager`"
+            raise ModemGone("modem.service", text) from None
+        return found
 
     def _is_ours(self, modem: Interfaces) -> bool:
         own = modem[MODEM]
@@ -218,13 +230,14 @@ class ModemManagerModem:
         """ModemSilent where the modem does not answer; a refusal is an answer, too.
 
         A disabled modem has no profiles to ask for. To be set to the power state that it has makes
-        ModemManager ask for it (AT+CFUN? in 1.20), and do nothing else.
+        ModemManager ask for it (AT+CFUN? in 1.20), and do nothing else; a missing answer is no error then,
+        it only takes its 3 s.
         """
         state, power = own.get("State", 0), own.get("PowerState")
         if state >= ENABLED:
             await self._try(path, PROFILES, "List", limit_s=ALIVE_S_MAX)
         elif state == DISABLED and power in (POWER_LOW, POWER_ON):
-            await self._try(path, MODEM, "SetPowerState", "u", [power], limit_s=ALIVE_S_MAX)
+            await self._try(path, MODEM, "SetPowerState", "u", [power], limit_s=ALIVE_DISABLED_S_MAX)
 
     async def _location(self, path: str) -> str:
         found = await self._try(path, LOCATION, "GetLocation")

@@ -21,8 +21,10 @@ import functools
 import math
 import random
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from config.catalogue import REGISTERS_OF_SCALE, register_count
 from config.profile import (
@@ -150,6 +152,7 @@ class SimMeter:
         if has_models(profile):
             profile, start, image = lay_out(profile, serial)
             fixed.append(_Register("holding", start, len(image) // 2, None, fixed=image))
+        profile = msgspec.structs.replace(profile, objects=_of_one_unit(profile.objects))
         self.profile = profile
         self.serial = serial
         self._log = log
@@ -166,9 +169,10 @@ class SimMeter:
         if self.profile.protocol in TEXT_PROTOCOLS:
             return {item.quantity: self._text_value(item, elapsed_ms)[1] for item in self.profile.objects}
         sml = {
-            item.quantity: value.value.times(_factor(DLMS_UNITS[value.unit], self._quantities[item.quantity]))
+            item.quantity: value.value.times(_factor(unit, self._quantities[item.quantity]))
             for item, value in zip(self.profile.objects, self._objects(elapsed_ms), strict=True)
-            if isinstance(value.value, Scaled) and value.unit is not None
+            if isinstance(value.value, Scaled)
+            and (unit := item.unit if value.unit is None else DLMS_UNITS[value.unit])
         }
         return modbus | sml
 
@@ -366,19 +370,24 @@ class SimMeter:
         return [self._object(item, elapsed_ms) for item in self.profile.objects]
 
     def _object(self, item: Object, elapsed_ms: int) -> SmlValue:
+        """An object as it is pushed; where the profile states the unit, a whole number without one."""
         quantity = self._quantities[item.quantity]
         is_dlms = self.profile.protocol == "dlms"
         obis = parse_obis(item.address if is_dlms and item.address else item.obis)
         if quantity.kind in ("identity", "time"):
             return SmlValue(obis, self._server_id)
-        code = _dlms_unit(quantity)
+        code = None if is_dlms and item.unit else _dlms_unit(quantity)
+        factor = _factor(item.unit if code is None else DLMS_UNITS[code], quantity)
+        if quantity.kind == "state":
+            return SmlValue(obis, Scaled(1 + elapsed_ms // STATE_STEP_MS % 2, 0), code)
         if quantity.kind == "counter":
-            digit = Scaled(1, SML_COUNTER_EXPONENT).times(_factor(DLMS_UNITS[code], quantity))
+            exponent = 0 if code is None else SML_COUNTER_EXPONENT
+            digit = Scaled(1, exponent).times(factor)
             digits = counted(self._curves[item.quantity], quantity, digit, elapsed_ms)
-            return SmlValue(obis, Scaled(digits, SML_COUNTER_EXPONENT), code)
-        per_unit = float(str(_factor(DLMS_UNITS[code], quantity)))
-        digits = round(self._gauge(quantity, elapsed_ms) / per_unit * 10**-SML_GAUGE_EXPONENT)
-        return SmlValue(obis, Scaled(digits, SML_GAUGE_EXPONENT), code)
+        else:
+            exponent = 0 if code is None else SML_GAUGE_EXPONENT
+            digits = round(self._gauge(quantity, elapsed_ms) / float(str(factor)) * 10**-exponent)
+        return SmlValue(obis, Scaled(digits, exponent), code)
 
     def _gauge(self, quantity: Quantity, elapsed_ms: int) -> float:
         return gauge_at(self._curves[quantity.name], quantity, elapsed_ms)
@@ -448,6 +457,14 @@ def server_id_of(serial: str) -> bytes:
         raise ValueError(
             f"serial number {serial!r} is no SML server id: right is 1EMH0012345678 or hexadecimal digits"
         ) from None
+
+
+def _of_one_unit(objects: Sequence[Object]) -> tuple[Object, ...]:
+    """Of objects with one address, of which a meter has the one in its own unit, the first."""
+    first: dict[tuple[str, str], Object] = {}
+    for item in objects:
+        first.setdefault((item.address, item.obis), item)
+    return tuple(first.values())
 
 
 def _registered(name: str) -> Quantity:

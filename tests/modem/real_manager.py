@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
 from pathlib import Path
@@ -98,6 +99,11 @@ class Bench:
             self._manager = await asyncio.create_subprocess_exec(
                 MODEM_MANAGER, *OPTIONS, env=self._environment, stdout=log, stderr=log
             )
+
+    async def freeze_manager(self) -> None:
+        """It keeps its name on the bus and answers nothing, until it is killed."""
+        assert self._manager is not None
+        self._manager.send_signal(signal.SIGSTOP)
 
     async def stop_manager(self) -> None:
         manager, self._manager = self._manager, None

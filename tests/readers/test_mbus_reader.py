@@ -40,7 +40,7 @@ def named(reader: MbusReader, readings: list[Reading]) -> dict[str, str]:
 def recorded(name: str) -> MbusTelegram:
     path = CORPUS / f"{name}.bin"
     if not path.exists():
-        pytest.skip("the recorded telegrams are not here")
+        pytest.skip("corpora: the recorded telegrams are not laid beside the checkout")
     (frame,) = FrameReceiver().receive_data(path.read_bytes())
     assert isinstance(frame, LongFrame)
     return decode_telegram(frame)

@@ -278,12 +278,16 @@ def _moves_near(truth: Truth, key: SlotKey) -> bool:
 
 
 def _missing_keys(truth: Truth, rows: dict[SlotKey, _Row]) -> Iterable[SlotKey]:
-    seen = {(key[1], key[2]) for key in rows}
+    first: dict[tuple[str, int], Instant] = {}  # a proof begins with the first slot that a backend has
+    for key in rows:
+        at, series = Instant(key[0], key[3]), (key[1], key[2])
+        first[series] = min(at, first.get(series, at))
     for run in truth.runs:
         for meter, due_ms in run.due():
             if (due_ms + run.lays[0].alignment_ms) % meter.interval_ms and due_ms == run.start_ms:
                 continue
             for quantity in meter.quantities:
                 key = (run.boot, meter.id, quantity, due_ms)
-                if key not in rows and (meter.id, quantity) in seen:
+                known = first.get((meter.id, quantity))
+                if key not in rows and known is not None and known < Instant(run.boot, due_ms):
                     yield key

@@ -62,8 +62,8 @@ def draw_scenario(seed: int, days: float) -> Scenario:
         days,
         _draw_site(chance),
         chance.choice((1, 1, 2, 8)) * 1024 * 1024,
-        chance.choice((120.0, 300.0)),
-        chance.choice((900.0, 3600.0)),
+        chance.choice((120.0, 300.0, 300.0)),
+        chance.choice((900.0, 3600.0, 3600.0)),
         chance.choice((30.0, 2 * HOUR_S)),
         tuple(happenings),
     )
