@@ -294,7 +294,7 @@ class Agent:
         return self._reporter.time()
 
     async def reset_time_bound(self) -> TimeReport:
-        """A person knows that the lower bound is wrong: it begins anew at the build date. Durable on return."""
+        """A person knows the lower bound to be wrong: it begins anew at the build date. Durable on return."""
         before_ms = self._clock.bound.utc_ms
         self._clock.bound.reset()
         await self._buffer.flush()
