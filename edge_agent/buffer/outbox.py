@@ -132,9 +132,9 @@ class Outbox:
 
     def _prepare(self, log_size_bytes_max: int) -> None:
         for pragma in (
+            "locking_mode = EXCLUSIVE",  # before the file is looked at: else shared memory takes disk, too
             f"page_size = {PAGE_SIZE_BYTES}",
             "auto_vacuum = INCREMENTAL",
-            "locking_mode = EXCLUSIVE",
             "journal_mode = WAL",
             "synchronous = FULL",
             f"journal_size_limit = {log_size_bytes_max}",

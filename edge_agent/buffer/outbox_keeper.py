@@ -56,6 +56,7 @@ class OutboxKeeper:
         self._conditions = conditions
         self._outbox: Outbox | None = None
         self._open_failures = 0
+        self._is_streamless = False
 
     def opened(self) -> Outbox:
         """The open outbox. One that cannot be opened again and again counts as damaged."""
@@ -63,7 +64,12 @@ class OutboxKeeper:
             shares = self._room.shares
             try:
                 self._outbox = Outbox(self._storage, self._signer, shares.database, shares.log // 2)
+                self._is_streamless = self._outbox.active() is None
+            except OutboxDamaged:
+                self.close()
+                raise
             except OSError as error:
+                self.close()
                 self._open_failures += error.errno == errno.EIO
                 if self._open_failures >= OPEN_FAILURES_MAX:
                     raise OutboxDamaged(str(error)) from error
@@ -81,7 +87,7 @@ class OutboxKeeper:
         """Run an operation that may be run again: after damage on a new database, after a full disk with
         room made, after any other failure on a fresh connection. OSError where that fails, too."""
         try:
-            return operation(self.opened())
+            return self._operate(operation)
         except OutboxDamaged as damage:
             self._replace(damage)
         except OSError as error:
@@ -90,13 +96,19 @@ class OutboxKeeper:
             else:
                 self.close()
         try:
-            return operation(self.opened())
+            return self._operate(operation)
         except OutboxDamaged as damage:
             self.close()
             raise _refused(damage) from damage
         except OSError:
             self.close()
             raise
+
+    def _operate(self, operation: Callable[[Outbox], T]) -> T:
+        outbox = self.opened()
+        if self._is_streamless:
+            self._begin_anew()
+        return operation(outbox)
 
     # Damage
 
@@ -110,6 +122,7 @@ class OutboxKeeper:
             outbox.begin_stream(secrets.randbits(32), left)
             if lost:
                 outbox.add_loss(Loss(GapCause.STORAGE_DAMAGED, None, self._clock.now(), None, widened=True))
+        self._is_streamless = False
 
     def set_aside(self, damage: OutboxDamaged) -> None:
         """Keep the database for a person to look at; the next operation begins another."""
@@ -123,9 +136,13 @@ class OutboxKeeper:
     def _replace(self, damage: OutboxDamaged) -> None:
         self.set_aside(damage)
         try:
-            self.begin_stream(StreamState.RETIRED, self._files.marks)
+            self._begin_anew()
         except OutboxDamaged as again:
             raise _refused(again) from again
+
+    def _begin_anew(self) -> None:
+        """Give a new database its stream; where the disk refuses that, the next operation tries again."""
+        self.begin_stream(StreamState.RETIRED, self._files.marks)
         self.replaced = True
 
     # Room

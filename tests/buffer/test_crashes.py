@@ -283,3 +283,25 @@ async def test_a_full_disk_is_filled_drained_and_filled_again(small_disk: Path) 
         assert any(g.start is None or (g.start.ms < due_ms and g.end and due_ms < g.end.ms) for g in gaps)
     assert set(content.slots.values()) == {1}
     assert sum(gap.count or 0 for gap in gaps) == len(missing)
+
+
+@pytest.mark.parametrize("mishap", ["enospc", "eio"])
+async def test_a_database_that_rots_while_storage_refuses_is_begun_anew_in_the_end(
+    tmp_path: Path, mishap: Mishap
+) -> None:
+    for call in range(1, 25):
+        folder = tmp_path / str(call)
+        storage = SimStorage(folder)
+        rig = await start(storage, size_bytes_max=1024 * 1024)
+        rig.buffer.record(readings(rig.clock.ms))
+        await rig.buffer.flush()
+        rig.buffer._recorder._keeper.close()
+        (folder / "outbox.db").write_bytes(b"no database" * 1000)
+        storage.mishap, storage.fail_at, storage.fail_count = mishap, len(storage.calls) + call, 3
+        for _ in range(8):
+            await rig.buffer.add_event("test", "gw", {})
+            await rig.buffer.seal_now()
+        await rig.buffer.close()
+        content = read_outbox(folder)
+        assert keys(rig.clock.ms) <= set(content.slots), f"call {call}"
+        assert set(content.slots.values()) == {1}

@@ -21,7 +21,7 @@ from config.catalogue import catalogue, readable_evidence
 from config.keys import MeterKeys
 from config.load import Line
 from config.model import LineConfig, LineProtocol, MeterConfig
-from config.profile import DeviceProfile, Object
+from config.profile import DeviceProfile, Object, Record
 from edge_agent.clock import BootClock
 from edge_agent.d0_worker import D0Worker
 from edge_agent.dlms_reader import DlmsReader, dlms_receiver
@@ -100,9 +100,10 @@ class Bench:
         """The readings of a slot are what the meter gave out for it, once; nothing lacks, nothing is more."""
         (given,) = self.given
         self.given.clear()
-        wanted = self.meter.quantities or tuple(given)
+        wanted = set(self.meter.quantities or given)
         told = {by_number(reader.series[r.series].quantity).name: r for r in readings}
-        assert (len(readings), told.keys()) == (len(wanted), set(wanted))
+        assert told.keys() == wanted
+        assert len(readings) == len(wanted)
         for name, reading in told.items():
             assert reading.value is not None, (name, reading.null_cause)
             assert reading.quality == Quality.GOOD, name
@@ -114,7 +115,8 @@ class Bench:
 
 def expected(profile: DeviceProfile, name: str, text: str) -> Decimal:
     """What the meter gave out, and of a gauge with a resolution the nearest step."""
-    (entry,) = [each for each in (*profile.objects, *profile.records) if each.quantity == name]
+    entries: list[Object | Record] = [*profile.objects, *profile.records]
+    (entry,) = [each for each in entries if each.quantity == name]
     if not entry.resolution or by_name(name).kind != "gauge":
         return Decimal(text)
     step = Decimal(entry.resolution)
