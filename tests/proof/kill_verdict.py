@@ -5,6 +5,7 @@
 - An answer that no stored value belongs to is missing. It was the agent's from the moment its last byte
   had arrived; how long an answer is on the wire is the least that was ever seen of its series.
 - What was still on the wire at the kill was never the agent's: no loss, but its slot needs a gap as well.
+  A meter may answer a killed agent's question when the next agent has been started already.
 - A telegram that a meter pushes counts where the agent was up and listening when it began.
 """
 
@@ -22,6 +23,9 @@ from protocols.quantities import by_name, by_number
 from tests.proof.kills import FLUSH_INTERVAL_MS, INTERVAL_S, LAST_SEEN_MS_MAX, Evidence, Killed
 
 LISTENING_MS = 1_000  # after the first answer of any meter all lines are open, with much to spare
+STARTING_MS = (
+    100  # no interpreter has asked a meter by then: what is answered is a question of the one killed
+)
 SLOT_MS = 1_000 * INTERVAL_S
 GRID_TOLERANCE_MS = 5  # each run reads the offset to UTC anew
 
@@ -90,6 +94,7 @@ def judge(evidence: Evidence) -> Verdict:
         if count > 1
     ]
     begins = [killed.began_ms for killed in evidence.kills] + [evidence.last_began_ms]
+    begins = [began_ms + STARTING_MS for began_ms in begins]
     lives: list[list[Missing]] = [[] for _ in begins]
     missing = list(_missing(answers, matches, list(_listening(evidence))))
     for each in missing:
