@@ -34,7 +34,7 @@ check: venv
 	$(BIN)/mypy
 
 pytest: venv .venv-judge/stamp
-	.ci/need mosquitto=mosquitto strace=strace mbpoll=mbpoll ModemManager=modemmanager dbus-daemon=dbus
+	.ci/need mosquitto=mosquitto strace=strace mbpoll=mbpoll ModemManager=modemmanager dbus-daemon=dbus "cc=gcc libc6-dev"
 	$(BIN)/python -m pytest -m "not proof"
 
 proof: venv .venv-judge/stamp ## the heavy proofs: kills, cuts, long fuzz
