@@ -74,12 +74,6 @@ class DueRead(NamedTuple):
         return self.oldest_ms(interval_ms) - interval_ms, self.missed[0] if self.missed else self.due_ms
 
 
-def point_size(point: Point) -> int:
-    """Registers that are read for a point, or bits in the tables of bits."""
-    first, last = point_span(point)
-    return last - first
-
-
 def span_of(point: Point) -> Span:
     """What is read for a point, its scale register included."""
     return Span(point.table, *point_span(point))

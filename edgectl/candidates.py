@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable
-from fractions import Fraction
 from typing import NamedTuple
 
 import msgspec
@@ -21,10 +20,11 @@ from config.model import MeterConfig
 from config.profile import DeviceProfile, Identity, TypeCode
 from config.sunspec import has_models, resolve, used_models
 from edge_agent.readers import ModbusReader
+from edge_agent.recognition import is_plausible
 from edgectl.probing import Answer, Finding, Fit, Reason, Steps
 from protocols.modbus.pdu import ReadRequest, Request
 from protocols.quantities import by_name
-from protocols.value import NullCause, Scaled, parse_decimal
+from protocols.value import NullCause
 
 READS_MAX = 400
 SILENCES_MAX = 2  # registers that are ignored instead of refused: each costs a timeout and a rest
@@ -165,17 +165,10 @@ def _check_plausible(
         if reading.null_cause is NullCause.CORRUPT:
             raise _Unfit
         return []
-    least, value, most = map(
-        _fraction, (parse_decimal(wanted.least), reading.value, parse_decimal(wanted.most))
-    )
-    if not least <= value <= most:
+    if not is_plausible(wanted, reading.value):
         raise _Unfit
     fields = {"quantity": wanted.quantity, "value": str(reading.value), "unit": by_name(wanted.quantity).unit}
     return [(PLAUSIBLE, Reason("plausible", fields))]
-
-
-def _fraction(value: Scaled) -> Fraction:
-    return value.integer * Fraction(10) ** value.exponent
 
 
 def _read_serial(registers: _Registers, reader: ModbusReader) -> Steps[str]:

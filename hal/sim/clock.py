@@ -58,10 +58,6 @@ class SimClock:
         """From now on someone vouches for this offset."""
         self._offset = ClockOffset(offset_ms, source, uncertainty_ms)
 
-    def distrust(self) -> None:
-        """From now on nobody vouches for the wall clock."""
-        self._offset = None
-
     def step(self, ms: int) -> None:
         """Step the wall clock; ValueError while it is untrusted, since nobody would see the step."""
         if self._offset is None:

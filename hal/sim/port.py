@@ -183,19 +183,7 @@ def _build(spec: _Spec) -> Simulation:
     if not spec.meters:
         raise ValueError("no meter=...")
     if spec.kind == "d0":
-        several = len(spec.meters) > 1
-        stations = [
-            _make_meter(spec, *named).station(
-                _boot_ms, read_out_baud=spec.read_out_baud, address=str(named[1]) if several else ""
-            )
-            for named in spec.meters
-        ]
-        return SimHead(
-            lambda: answer_several(stations, initial_baud=spec.baud),
-            character_format=spec.character_format,
-            faults=spec.faults,
-            seed=spec.seed,
-        )
+        return _build_head(spec)
     if spec.kind == "mbus":
         return _build_loop(spec)
     if spec.kind in PUSH_KINDS:
@@ -208,6 +196,26 @@ def _build(spec: _Spec) -> Simulation:
             faults=spec.faults,
             seed=spec.seed,
         )
+    return _build_modbus(spec)
+
+
+def _build_head(spec: _Spec) -> SimHead:
+    several = len(spec.meters) > 1
+    stations = [
+        _make_meter(spec, *named).station(
+            _boot_ms, read_out_baud=spec.read_out_baud, address=str(named[1]) if several else ""
+        )
+        for named in spec.meters
+    ]
+    return SimHead(
+        lambda: answer_several(stations, initial_baud=spec.baud),
+        character_format=spec.character_format,
+        faults=spec.faults,
+        seed=spec.seed,
+    )
+
+
+def _build_modbus(spec: _Spec) -> SimTcpServer | SimLine:
     meters = {unit: _make_meter(spec, profile, unit, serial) for profile, unit, serial in spec.meters}
     devices = ModbusSimulation(meters, _boot_ms)
     if spec.kind == "modbus-tcp":

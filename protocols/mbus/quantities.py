@@ -87,7 +87,7 @@ def _hydraulic() -> dict[_Key, str]:
 
 
 def _electric() -> dict[_Key, str]:
-    table = {
+    table: dict[tuple[str, tuple[str, ...]], str] = {
         ("energy", ()): "energy_active_import_total",
         ("energy", ("forward",)): "energy_active_import_total",
         ("energy", ("backward",)): "energy_active_export_total",
@@ -112,31 +112,37 @@ def _electric() -> dict[_Key, str]:
         ("phase_angle_voltage", ("phase_l2",)): "angle_u2_u1",
         ("phase_angle_voltage", ("phase_l3",)): "angle_u3_u1",
     }
-    for place, phase in enumerate(_PHASES, start=1):
-        at, following = f"phase_{phase}", _PHASES[place % 3]
-        table |= {
-            ("energy", (at,)): f"energy_active_import_{phase}",
-            ("energy", ("forward", at)): f"energy_active_import_{phase}",
-            ("energy", ("backward", at)): f"energy_active_export_{phase}",
-            ("energy", ("absolute", at)): f"energy_active_sum_{phase}",
-            ("energy", ("import_minus_export", at)): f"energy_active_net_{phase}",
-            ("reactive_energy", ("forward", at)): f"energy_reactive_import_{phase}",
-            ("reactive_energy", ("backward", at)): f"energy_reactive_export_{phase}",
-            ("power", (at,)): f"power_active_{phase}",
-            ("power", ("forward", at)): f"power_active_import_{phase}",
-            ("power", ("backward", at)): f"power_active_export_{phase}",
-            ("power", ("per_a", "per_v", at)): f"power_factor_{phase}",
-            ("reactive_power", (at,)): f"power_reactive_{phase}",
-            ("apparent_power", (at,)): f"power_apparent_{phase}",
-            ("voltage", (at,)): f"voltage_{phase}",
-            ("voltage", (f"phases_{phase}_{following}",)): f"voltage_{phase}_{following}",
-            ("current", (at,)): f"current_{phase}",
-            ("phase_angle_current", (at,)): f"angle_i{place}_u{place}",
-        }
+    for place in (1, 2, 3):
+        table |= _electric_phase(place)
     table |= {
         ("reactive_energy", (f"quadrant_{place}",)): f"energy_reactive_q{place}" for place in (1, 2, 3, 4)
     }
     return {(_ELECTRICITY, kind, tuple(sorted(names))): name for (kind, names), name in table.items()}
+
+
+def _electric_phase(place: int) -> dict[tuple[str, tuple[str, ...]], str]:
+    """What is measured of one phase, 1 to 3, by kind and qualifiers."""
+    phase, following = _PHASES[place - 1], _PHASES[place % 3]
+    at = f"phase_{phase}"
+    return {
+        ("energy", (at,)): f"energy_active_import_{phase}",
+        ("energy", ("forward", at)): f"energy_active_import_{phase}",
+        ("energy", ("backward", at)): f"energy_active_export_{phase}",
+        ("energy", ("absolute", at)): f"energy_active_sum_{phase}",
+        ("energy", ("import_minus_export", at)): f"energy_active_net_{phase}",
+        ("reactive_energy", ("forward", at)): f"energy_reactive_import_{phase}",
+        ("reactive_energy", ("backward", at)): f"energy_reactive_export_{phase}",
+        ("power", (at,)): f"power_active_{phase}",
+        ("power", ("forward", at)): f"power_active_import_{phase}",
+        ("power", ("backward", at)): f"power_active_export_{phase}",
+        ("power", ("per_a", "per_v", at)): f"power_factor_{phase}",
+        ("reactive_power", (at,)): f"power_reactive_{phase}",
+        ("apparent_power", (at,)): f"power_apparent_{phase}",
+        ("voltage", (at,)): f"voltage_{phase}",
+        ("voltage", (f"phases_{phase}_{following}",)): f"voltage_{phase}_{following}",
+        ("current", (at,)): f"current_{phase}",
+        ("phase_angle_current", (at,)): f"angle_i{place}_u{place}",
+    }
 
 
 _TABLE = _hydraulic() | _electric()
